@@ -1,0 +1,1 @@
+"""The contracts of bancast: tables, settings, clock, errors, and the lake they are kept in."""
