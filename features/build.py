@@ -1,0 +1,113 @@
+"""The feature table: from the lake to one row an eligible line and as_of day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from data_schemas.clock import Clock, day_date
+from data_schemas.lake import Lake
+from data_schemas.settings import Settings
+from features import events, tiles
+from features.catalogue import CATALOGUE
+from features.context import context
+from features.engine import Engine, open_engine
+from features.feature import LONGEST, Feature, Measure, Need, Presence
+from features.localtime import calendar
+from features.presence import distinct_segments
+from features.windows import by_segment, by_window, fill, spread, with_longest
+
+IDS = ("line_id", "carrier", "number_pool", "team")
+"""What stands beside the features in each row, after as_of."""
+_AT = ("line_id", "as_of_day")
+Progress = Callable[[str, float], None]
+
+
+def build_features(
+    lake: Lake,
+    settings: Settings,
+    days: Sequence[int],
+    progress: Progress | None = None,
+    catalogue: Sequence[Feature] = CATALOGUE,
+    scratch: Path | None = None,
+) -> pd.DataFrame:
+    """Every feature of every line eligible at each as_of day, from what was known strictly before it.
+
+    days: as_of days (local day numbers). Returns as_of (datetime64[s]), line_id, carrier, number_pool, team and a float32
+    column a feature (NaN: missing), sorted by as_of and line_id. The same code serves training, backfill and one morning.
+    """
+    wanted = sorted({int(day) for day in days})
+    tell = progress or (lambda step, share: None)
+    if not wanted:
+        raise ValueError("build_features needs at least one as_of day")
+    with open_engine(settings, scratch) as engine:
+        snapshots = engine.rows("snapshots", pd.DataFrame({"as_of_day": pd.array(wanted, dtype="int32")}))
+        needs = with_longest({need for feature in catalogue for need in feature.needs()})
+        tell("lines, bans and policies", 0.0)
+        frame = context(engine, lake, Clock(settings.zone), snapshots)
+        for index, (step, part) in enumerate(_parts(engine, lake, settings, wanted, snapshots, needs)):
+            tell(step, 0.1 + 0.1 * index)
+            frame = frame.left_join(part, list(_AT)).select(frame, *[part[c] for c in part.columns if c not in _AT])
+        tell("formulas", 0.9)
+        filled = fill(engine.store("windows_of_lines", frame), needs)
+        values = {feature.name: feature.value(filled).cast("float32") for feature in catalogue}
+        # Formulas may divide a whole group's counts, so they run over all lines before anything is left out.
+        table = engine.frame(filled.select("as_of_day", *IDS, **values))
+        tell("done", 1.0)
+    return _finished(table, [feature.name for feature in catalogue])
+
+
+def _parts(engine: Engine, lake: Lake, settings: Settings, days: list[int], snapshots: ir.Table, needs: list[Need]):
+    """Each event table's windows and each presence's distinct counts, with a word on what is being done."""
+    first, last = days[0] - LONGEST, days[-1] - 1
+    read = {
+        "calls": lambda start: events.calls(engine, lake, settings, start, last),
+        "complaints": lambda start: events.complaints(engine, lake, start, last),
+        "messages": lambda start: events.messages(engine, lake, start, last),
+    }
+    make = {
+        "calls": lambda seen, measures: tiles.call_tiles(
+            engine, seen, measures, calendar(range(first, last + 1), settings.country)
+        ),
+        "complaints": lambda seen, measures: tiles.complaint_tiles(engine, seen, measures),
+        "messages": lambda seen, measures: tiles.message_tiles(engine, seen, measures),
+    }
+    for source in read:
+        own = [need for need in needs if need.what.source == source]
+        counted = [need for need in own if isinstance(need.what, Measure)]
+        measures = list({need.what.name: need.what for need in counted if isinstance(need.what, Measure)}.values())
+        if counted:
+            made = make[source](read[source](first), measures)
+            parts = engine.store(f"{source}_segments", by_segment(spread(made, snapshots), counted))
+            yield source, engine.store(f"{source}_windows", by_window(parts, counted))
+        for presence in {need.what.name: need.what for need in own if isinstance(need.what, Presence)}.values():
+            reach = LONGEST if presence.fresh else 0
+            met = lake.read(engine.con, source, first - reach, last)
+            met = met.select("line_id", "day", "known_day", "gone_day", presence.column)
+            segments = distinct_segments(engine, met, presence, snapshots)
+            kept = [need for need in own if need.what == presence]
+            segments = segments.rename({f"{presence.name}__sum": presence.name})
+            segments = engine.store(f"{presence.name}_segments", segments)
+            yield f"{source}: {presence.name}", engine.store(f"{presence.name}_windows", by_window(segments, kept))
+
+
+def _finished(table: pd.DataFrame, features: list[str]) -> pd.DataFrame:
+    """Days as dates, rows in a fixed order."""
+    dates = {day: pd.Timestamp(day_date(day)) for day in table["as_of_day"].unique()}
+    table.insert(0, "as_of", table.pop("as_of_day").map(dates).astype("datetime64[s]"))
+    table = table.sort_values(["as_of", "line_id"], ignore_index=True)
+    table[features] = table[features].astype("float32")
+    return table
+
+
+def missing_features(table: pd.DataFrame, catalogue: Sequence[Feature] = CATALOGUE) -> dict[str, list[str]]:
+    """Features without a single value, by the tables or columns they come from: what the input lacks."""
+    found: dict[str, list[str]] = {}
+    for feature in catalogue:
+        if table[feature.name].isna().all():
+            found.setdefault(" and ".join(feature.sources), []).append(feature.name)
+    return found

@@ -1,0 +1,205 @@
+"""How a feature is declared: a name, a formula over windows, a unit, a line of doc and a direction of risk.
+
+A `Measure` is a number a line has for each local day, taken from one event table. A `Presence` is a value (a callee, a
+region) that a line met on a day and that must be counted once a window. A `Declared` turns them into one `Feature`
+a window. Nothing here knows how any of it is computed: see `tiles`, `presence` and `windows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import ibis
+import ibis.expr.types as ir
+
+WINDOWS = (1, 3, 7, 14, 28)
+"""Window lengths in days; every one ends at as_of, [as_of - w, as_of)."""
+LONGEST = WINDOWS[-1]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of a line on a local day.
+
+    source: the event table. row: the integer (or true/false) each event adds; sums are of integers, so that they are the
+    same to the last bit in any order. None: made by `tiles` from more than one event (the busiest hour, say).
+    optional: taken from an optional table or column, so it is missing, not 0, while no line has a value in the last 28 days.
+    zero: a line without events counts 0; False keeps it missing (the day of the last call, say).
+    """
+
+    name: str
+    source: str
+    row: Callable[[ir.Table], ir.Value] | None = None
+    optional: bool = False
+    zero: bool = True
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A value to be counted once however often a line met it: `column` of `source`.
+
+    fresh: count only values the line had not met in the 28 days before that day, on each day they are met.
+    """
+
+    name: str
+    source: str
+    column: str
+    fresh: bool = False
+    optional: bool = False
+    zero: bool = True
+
+
+@dataclass(frozen=True)
+class Need:
+    """One column of the window table: how a measure or presence is summed up over which window."""
+
+    what: Measure | Presence
+    how: Literal["total", "peak", "distinct"]
+    days: int
+
+    @property
+    def column(self) -> str:
+        """The name of that column."""
+        return f"{self.what.name}__{self.how}__{self.days}"
+
+
+class Window:
+    """What a formula sees: one line at one as_of, looking back `days` days.
+
+    Every method gives a column expression over lines. Formulas combine them with arithmetic and the functions of
+    this module, and nothing else: so they mean the same on every engine.
+    """
+
+    def __init__(self, frame: ir.Table | None, days: int, needs: set[Need]):
+        self._frame = frame
+        self.days = days
+        self._needs = needs
+
+    def _column(self, need: Need) -> ir.NumericValue:
+        self._needs.add(need)
+        return number(1) if self._frame is None else self._frame[need.column]
+
+    def over(self, days: int) -> Window:
+        """The same line over another window."""
+        return Window(self._frame, days, self._needs)
+
+    def total(self, measure: Measure) -> ir.NumericValue:
+        """The sum of a measure over the window."""
+        return self._column(Need(measure, "total", self.days))
+
+    def peak(self, measure: Measure) -> ir.NumericValue:
+        """The largest value of a measure on one day of the window."""
+        return self._column(Need(measure, "peak", self.days))
+
+    def count(self, presence: Presence) -> ir.NumericValue:
+        """How many different values the line met in the window, exactly."""
+        return self._column(Need(presence, "distinct", self.days))
+
+    def at(self, column: str) -> ir.Value:
+        """A column of `context`: what is known of the line, its pool and its carrier at as_of."""
+        return number(1) if self._frame is None else self._frame[column]
+
+    def group_total(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
+        """The sum of an integer `value` over all eligible lines that share `by` (carrier, number_pool, team); missing where it is."""
+        return self._over_group(value.sum(), by)
+
+    def group_mean(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
+        """The mean of an integer `value` over all eligible lines that share `by`; missing where it is."""
+        return ratio(self._over_group(value.sum(), by), self._over_group(value.count(), by))
+
+    def _over_group(self, total: ir.Value, by: str) -> ir.NumericValue:
+        if self._frame is None:
+            return number(1)
+        return ibis.cases((self._frame[by].notnull(), total.over(ibis.window(group_by=["as_of_day", by]))))
+
+
+Formula = Callable[[Window], ir.Value]
+
+
+def number(value: float) -> ir.NumericValue:
+    """A constant."""
+    return ibis.literal(float(value), type="float64")
+
+
+def ratio(above: ir.Value, below: ir.Value) -> ir.NumericValue:
+    """above / below; missing where below is 0 or missing."""
+    return above.cast("float64") / below.cast("float64").nullif(0.0)
+
+
+def shrunk(above: ir.Value, below: ir.Value, prior: ir.Value, weight: float) -> ir.NumericValue:
+    """(above + weight * prior) / (below + weight): a rate that a few events cannot throw far from its peers' rate."""
+    return (above.cast("float64") + prior * weight) / (below.cast("float64") + weight)
+
+
+def growth(recent: ir.Value, recent_days: int, whole: ir.Value, whole_days: int, weight: float) -> ir.NumericValue:
+    """Events a day in the last `recent_days` over those in the days before them, within `whole_days`.
+
+    `weight` events a day are added to both, so that a line that was quiet before does not reach infinity.
+    """
+    before = (whole - recent).cast("float64") / (whole_days - recent_days)
+    return (recent.cast("float64") / recent_days + weight) / (before + weight)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the feature table.
+
+    window: days looked back, None where a window makes no sense. doc: meaning without the window, in English (the key of
+    its translation). direction: +1 more can only raise the risk, -1 only lower it, 0 free.
+    """
+
+    base: str
+    window: int | None
+    family: str
+    doc: str
+    unit: str
+    direction: int
+    formula: Formula = field(repr=False)
+    sources: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The column's name, from its parts."""
+        return self.base if self.window is None else f"{self.base}_{self.window}d"
+
+    def value(self, frame: ir.Table) -> ir.Value:
+        """The formula over a window table, as float64."""
+        return self.formula(Window(frame, self.window or LONGEST, set())).cast("float64")
+
+    def needs(self) -> set[Need]:
+        """The window-table columns the formula reads."""
+        needs: set[Need] = set()
+        self.formula(Window(None, self.window or LONGEST, needs))
+        return needs
+
+    def describe(self) -> dict[str, Any]:
+        """The catalogue entry as plain data."""
+        return {
+            "name": self.name,
+            "family": self.family,
+            "window_days": self.window,
+            "unit": self.unit,
+            "doc": self.doc,
+            "direction": self.direction,
+            "sources": list(self.sources),
+        }
+
+
+def declare(
+    family: str,
+    base: str,
+    doc: str,
+    unit: str,
+    formula: Formula,
+    *,
+    windows: tuple[int, ...] = (),
+    direction: int = 0,
+    sources: tuple[str, ...] = ("calls",),
+) -> list[Feature]:
+    """One declaration: a feature for each window, or a single one when there is none.
+
+    sources: the tables, or table.column where optional, that it is missing without.
+    """
+    return [Feature(base, window, family, doc, unit, direction, formula, sources) for window in (windows or (None,))]

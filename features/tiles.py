@@ -1,0 +1,175 @@
+"""Line-days: every event table boiled down to one row a line and local day, in versions as facts became known.
+
+A line-day whose records all became known on one day has one version. One with late or corrected records has a version from
+each day on which what was known of it changed, so that a feature at any as_of reads the line-day as it was known then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from features.engine import Engine
+from features.feature import Measure
+from features.windows import NEVER
+
+BURST_CALLS = 3
+"""Calls within one clock minute from which the minute is a burst."""
+TRAVEL_S = 1800
+"""Seconds within which nobody travels from one region to another."""
+_KEYS = ("line_id", "day", "since")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Events of one table with the version of the line-day they belong to (`since`), and how long each version holds."""
+
+    events: ir.Table
+    until: ir.Table | None
+
+    def dated(self, facts: ir.Table) -> ir.Table:
+        """Adds `until` to facts that have line_id, day, since."""
+        if self.until is None:
+            return facts.mutate(until=ibis.literal(NEVER, type="int32"))
+        joined = facts.left_join(self.until, list(_KEYS))
+        return joined.select(facts, until=joined.until.fill_null(NEVER).cast("int32"))
+
+
+def layer(engine: Engine, name: str, events: ir.Table) -> Layers:
+    """Splits events into versions of their line-days; the usual line-day, known at once, costs nothing more."""
+    spans = events.group_by("line_id", "day").aggregate(
+        lo=events.known_day.min(), hi=events.known_day.max(), gone=events.gone_day.count()
+    )
+    mixed = engine.store(f"{name}_mixed", spans.filter((spans.lo != spans.hi) | (spans.gone > 0)).select("line_id", "day"))
+    simple = events.mutate(since=events.known_day)
+    if not engine.scalar(mixed.count()):
+        return Layers(simple, None)
+    parts = events.semi_join(mixed, ["line_id", "day"])
+    cuts = ibis.union(
+        parts.select("line_id", "day", since=parts.known_day),
+        parts.filter(parts.gone_day.notnull()).select("line_id", "day", since=parts.gone_day),
+        distinct=True,
+    )
+    following = cuts.since.lead().over(ibis.window(group_by=["line_id", "day"], order_by="since"))
+    until = engine.store(f"{name}_until", cuts.mutate(until=following))
+    versions = parts.join(
+        until.drop("until"),
+        ["line_id", "day"],
+    )
+    versions = versions.filter(
+        (versions.known_day <= versions.since) & (versions.gone_day.isnull() | (versions.gone_day > versions.since))
+    )
+    whole = simple.anti_join(mixed, ["line_id", "day"])
+    return Layers(ibis.union(whole, versions.select(*whole.columns)), until)
+
+
+def line_days(layers: Layers, measures: list[Measure]) -> ir.Table:
+    """Adds up each measure that has a `row` over the events of each line-day version."""
+    events = layers.events
+    sums = {m.name: m.row(events).cast("int64").sum().cast("int64") for m in measures if m.row is not None}
+    return events.group_by(*_KEYS).aggregate(**sums)
+
+
+def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
+    """calls on weekends and public holidays, and the day itself (for "days since")."""
+    joined = tiles.left_join(calendar, "day")
+    return joined.select(
+        tiles,
+        weekend_calls=joined.calls * joined.weekend,
+        holiday_calls=joined.calls * joined.holiday,
+        call_day=joined.day.cast("int64"),
+        active_days=ibis.literal(1, type="int64"),
+    )
+
+
+def pace_measures(events: ir.Table) -> ir.Table:
+    """How densely a line called: its busiest clock hour and minute, bursts, and hours with calls."""
+    minute = (events.local_second / 60).floor().cast("int32")
+    minutes = events.group_by(*_KEYS, minute=minute).aggregate(n=events.count())
+    hour = (minutes.minute / 60).floor().cast("int32")
+    hours = minutes.group_by(*_KEYS, hour=hour).aggregate(
+        n=minutes.n.sum(), busiest=minutes.n.max(), bursts=(minutes.n >= BURST_CALLS).cast("int64").sum()
+    )
+    return hours.group_by(*_KEYS).aggregate(
+        busiest_hour=hours.n.max().cast("int64"),
+        active_hours=hours.count().cast("int64"),
+        busiest_minute=hours.busiest.max().cast("int64"),
+        burst_minutes=hours.bursts.sum().cast("int64"),
+    )
+
+
+def callee_measures(events: ir.Table) -> ir.Table:
+    """Whom a line called: most calls to one callee, and callees that share their block of 100 numbers with another."""
+    pairs = events.group_by(*_KEYS, "callee_block", "callee_id").aggregate(n=events.count())
+    blocks = pairs.group_by(*_KEYS, "callee_block").aggregate(callees=pairs.count(), most=pairs.n.max())
+    crowded = ibis.cases((blocks.callee_block.notnull() & (blocks.callees > 1), blocks.callees), else_=0)
+    return blocks.group_by(*_KEYS).aggregate(
+        day_callees=blocks.callees.sum().cast("int64"),
+        most_to_one=blocks.most.max().cast("int64"),
+        block_callees=crowded.sum().cast("int64"),
+    )
+
+
+def travel_measures(engine: Engine, events: ir.Table) -> ir.Table:
+    """Changes of region from one call to the next of the same day, and those too fast to be travelled.
+
+    Only line-days that saw two regions are put in order; a line-day with one region has 0, one with none is missing.
+    """
+    placed = events.filter(events.region.notnull())
+    range_ = placed.group_by(*_KEYS).aggregate(low=placed.region.min(), high=placed.region.max())
+    days = engine.store("region_days", range_)
+    several = placed.semi_join(days.filter(days.low != days.high), list(_KEYS))
+    order = ibis.window(group_by=list(_KEYS), order_by=["started_at", "call_id"])
+    steps = several.mutate(
+        moved=several.region != several.region.lag().over(order),
+        pause=several.started_at.epoch_seconds() - several.started_at.epoch_seconds().lag().over(order),
+    )
+    counts = steps.group_by(*_KEYS).aggregate(
+        region_switches=steps.moved.cast("int64").sum().cast("int64"),
+        fast_switches=(steps.moved & (steps.pause < TRAVEL_S)).cast("int64").sum().cast("int64"),
+    )
+    joined = days.left_join(counts, list(_KEYS))
+    return joined.select(
+        *[days[key] for key in _KEYS],
+        region_switches=joined.region_switches.fill_null(0),
+        fast_switches=joined.fast_switches.fill_null(0),
+    )
+
+
+def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], days: pd.DataFrame) -> ir.Table:
+    """The line-days of calls, all measures: line_id, day, since, until and a column a measure."""
+    layers = layer(engine, "calls", events)
+    base = engine.store("call_sums", line_days(layers, measures))
+    table = calendar_measures(base, engine.rows("calendar", days))
+    parts = {
+        "call_pace": pace_measures(layers.events),
+        "call_callees": callee_measures(layers.events),
+        "call_travel": travel_measures(engine, layers.events),
+    }
+    for name, part in parts.items():
+        stored = engine.store(name, part)
+        table = table.left_join(stored, list(_KEYS)).select(table, *[stored[c] for c in stored.columns if c not in _KEYS])
+    tiles = engine.store("call_tiles", layers.dated(table))
+    engine.drop("call_sums", *parts, "region_days", "calls_mixed", "calls_until")
+    return tiles
+
+
+def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> ir.Table:
+    """The line-days of messages: counts and the busiest clock hour."""
+    layers = layer(engine, "messages", events)
+    base = line_days(layers, measures)
+    seen = layers.events
+    hours = seen.group_by(*_KEYS, hour=(seen.local_second / 3600).floor().cast("int32")).aggregate(n=seen.count())
+    busiest = hours.group_by(*_KEYS).aggregate(message_hour=hours.n.max().cast("int64"))
+    table = base.left_join(busiest, list(_KEYS)).select(base, busiest.message_hour)
+    return engine.store("message_tiles", layers.dated(table))
+
+
+def complaint_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> ir.Table:
+    """The line-days of complaints: counts, and the day itself (for "days since")."""
+    layers = layer(engine, "complaints", events)
+    base = line_days(layers, measures)
+    return engine.store("complaint_tiles", layers.dated(base.mutate(complaint_day=base.day.cast("int64"))))
