@@ -29,17 +29,17 @@ _DELIMITERS = (",", "\t", ";", "|")
 
 @runtime_checkable
 class RawTable(Protocol):
-    """The raw rows of one table: files as they are, or a mapping over them.
-
-    name: the contract (`tables.TABLES`) the rows are meant for.
-    files: every file that is read, for messages.
-    """
+    """The raw rows of one table: files as they are, or a mapping over them."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The contract the rows are meant for."""
+        ...
 
     @property
-    def files(self) -> tuple[Path, ...]: ...
+    def files(self) -> tuple[Path, ...]:
+        """Every file that is read."""
+        ...
 
     def relation(self, con: duckdb.DuckDBPyConnection) -> str:
         """Make a view on `con` and give its (quoted) name.
@@ -106,17 +106,18 @@ class FileTable:
         return f"SELECT {', '.join([*own, *named])}, parse_filename({FILE}) AS {FILE} FROM {scan}"
 
     def _parquet(self, con: duckdb.DuckDBPyConnection) -> list[str]:
-        groups: dict[tuple[str, ...], list[Path]] = {}
+        groups: dict[tuple[tuple[str, str], ...], list[Path]] = {}
         for path in self.files:
             try:
                 rows = con.execute(f"DESCRIBE SELECT * FROM read_parquet({text(path)}, hive_partitioning = false)")
-                groups.setdefault(tuple(f"{name} {kind}" for name, kind, *_ in rows.fetchall()), []).append(path)
+                groups.setdefault(tuple((name, kind) for name, kind, *_ in rows.fetchall()), []).append(path)
             except duckdb.Error as error:
-                raise BadInput(f"{path}: not a readable Parquet file, perhaps cut short ({first_line(error)}); write it anew") from None
+                why = first_line(error)
+                raise BadInput(f"{path}: not a readable Parquet file, perhaps cut short ({why}); write it anew") from None
         parts = []
         for schema, paths in groups.items():
             scan = f"read_parquet([{', '.join(map(text, paths))}], filename = '{FILE}', {self._hive()})"
-            parts.append(self._select(scan, (column.rsplit(" ", 1)[0] for column in schema)))
+            parts.append(self._select(scan, (name for name, _ in schema)))
         return parts
 
     def _csv(self) -> list[str]:
@@ -172,7 +173,7 @@ def find_sources(folder: Path) -> dict[str, RawTable]:
         if given:
             found[name] = file_table(name, given[0])
     if not found:
-        raise BadInput(f"{folder}: holds none of the tables {', '.join(TABLES)}; name them so, or describe your files with --mapping")
+        raise BadInput(f"{folder}: holds none of the tables {', '.join(TABLES)}; name them so, or map your files with --mapping")
     return found
 
 
