@@ -16,47 +16,57 @@ from data_schemas.errors import BadInput
 
 
 class _Section(BaseModel):
+    """A part of the settings; unknown names are errors, so that a typing slip does not pass in silence."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class IngestSettings(_Section):
     """How much bad input is tolerated."""
 
-    max_bad_share: float = Field(0.05, ge=0, le=1, description="Share of quarantined rows of a table past which ingest stops.")
+    max_bad_share: float = Field(
+        default=0.05, ge=0, le=1, description="Share of quarantined rows of a table past which ingest stops."
+    )
 
 
 class FeatureSettings(_Section):
     """What the features assume where no published policy says otherwise."""
 
-    permitted_from: str = Field("08:00", description="Start of permitted calling hours, local, where no policy gives one.")
-    permitted_to: str = Field("20:00", description="End of permitted calling hours, local, where no policy gives one.")
+    permitted_from: str = Field(
+        default="08:00", description="Start of permitted calling hours, local, where no policy gives one."
+    )
+    permitted_to: str = Field(default="20:00", description="End of permitted calling hours, local, where no policy gives one.")
 
 
 class TrainSettings(_Section):
     """How a model is trained and judged."""
 
-    seed: int = Field(7, description="Seed of every random choice.")
-    horizons: tuple[int, ...] = Field((1, 3, 7, 14), description="Days ahead that are forecast, ascending.")
-    headline: int = Field(7, description="Horizon that ranks lines and judges models, days.")
-    test_days: int = Field(28, ge=1, description="Days of snapshots held out, latest, for the test.")
-    validation_days: int = Field(28, ge=1, description="Days of snapshots before the test, for calibration and stopping.")
-    min_bans: int = Field(30, ge=1, description="Bans needed before a model is trained.")
-    max_rows: int = Field(400_000, ge=1000, description="Training rows past which snapshots are thinned, for time and memory.")
+    seed: int = Field(default=7, description="Seed of every random choice.")
+    horizons: tuple[int, ...] = Field(default=(1, 3, 7, 14), description="Days ahead that are forecast, ascending.")
+    headline: int = Field(default=7, description="Horizon that ranks lines and judges models, days.")
+    test_days: int = Field(default=28, ge=1, description="Days of snapshots held out, latest, for the test.")
+    validation_days: int = Field(default=28, ge=1, description="Days of snapshots before the test, for calibration and stopping.")
+    min_bans: int = Field(default=30, ge=1, description="Bans needed before a model is trained.")
+    max_rows: int = Field(
+        default=400_000, ge=1000, description="Training rows past which snapshots are thinned, for time and memory."
+    )
     reporting_delay_days: int | None = Field(
-        None, ge=0, description="Days until a ban is surely known; from the data (99th percentile) when not given."
+        default=None, ge=0, description="Days until a ban is surely known; from the data (99th percentile) when not given."
     )
 
 
 class LevelSettings(_Section):
     """What makes a line red, orange or yellow."""
 
-    mode: Literal["threshold", "capacity"] = Field("threshold", description="By probability, or by how many lines ops can handle.")
-    red: float = Field(0.30, ge=0, le=1, description="Headline risk from which a line is red.")
-    orange: float = Field(0.15, ge=0, le=1, description="Headline risk from which a line is orange.")
-    yellow: float = Field(0.05, ge=0, le=1, description="Headline risk from which a line is yellow.")
-    red_lines: int = Field(20, ge=0, description="Lines that can be red, by rank, in capacity mode.")
-    orange_lines: int = Field(50, ge=0, description="Further lines that can be orange in capacity mode.")
-    yellow_lines: int = Field(100, ge=0, description="Further lines that can be yellow in capacity mode.")
+    mode: Literal["threshold", "capacity"] = Field(
+        default="threshold", description="By probability, or by how many lines ops can handle."
+    )
+    red: float = Field(default=0.30, ge=0, le=1, description="Headline risk from which a line is red.")
+    orange: float = Field(default=0.15, ge=0, le=1, description="Headline risk from which a line is orange.")
+    yellow: float = Field(default=0.05, ge=0, le=1, description="Headline risk from which a line is yellow.")
+    red_lines: int = Field(default=20, ge=0, description="Lines that can be red, by rank, in capacity mode.")
+    orange_lines: int = Field(default=50, ge=0, description="Further lines that can be orange in capacity mode.")
+    yellow_lines: int = Field(default=100, ge=0, description="Further lines that can be yellow in capacity mode.")
 
 
 class Settings(BaseSettings):
@@ -64,14 +74,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BANCAST_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    zone: str = Field("Asia/Shanghai", description="IANA zone whose local day is a day.")
-    country: str = Field("CN", description="ISO country whose public holidays count.")
-    threads: int = Field(0, ge=0, description="Threads for the engine and LightGBM; 0 takes all cores.")
-    memory_gb: float = Field(4.0, gt=0, description="Memory the engine may use before it spills to disk, GB.")
-    callee_key: str | None = Field(None, description="Key of the callee hash; made and kept in the home when not given.")
-    callee_key_file: Path | None = Field(None, description="File that holds the key of the callee hash.")
-    mlflow_uri: str | None = Field(None, description="MLflow tracking server; the home's own SQLite store when not given.")
-    language: Literal["zh", "en"] = Field("zh", description="Language the report opens in.")
+    zone: str = Field(default="Asia/Shanghai", description="IANA zone whose local day is a day.")
+    country: str = Field(default="CN", description="ISO country whose public holidays count.")
+    threads: int = Field(default=0, ge=0, description="Threads for the engine and LightGBM; 0 takes all cores.")
+    memory_gb: float = Field(default=4.0, gt=0, description="Memory the engine may use before it spills to disk, GB.")
+    callee_key: str | None = Field(default=None, description="Key of the callee hash; made and kept in the home when not given.")
+    callee_key_file: Path | None = Field(default=None, description="File that holds the key of the callee hash.")
+    mlflow_uri: str | None = Field(
+        default=None, description="MLflow tracking server; the home's own SQLite store when not given."
+    )
+    language: Literal["zh", "en"] = Field(default="zh", description="Language the report opens in.")
     ingest: IngestSettings = IngestSettings()
     features: FeatureSettings = FeatureSettings()
     train: TrainSettings = TrainSettings()

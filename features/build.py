@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
@@ -61,7 +60,9 @@ def build_features(
     return _finished(table, [feature.name for feature in catalogue])
 
 
-def _parts(engine: Engine, lake: Lake, settings: Settings, days: list[int], snapshots: ir.Table, needs: list[Need]):
+def _parts(
+    engine: Engine, lake: Lake, settings: Settings, days: list[int], snapshots: ir.Table, needs: list[Need]
+) -> Iterator[tuple[str, ir.Table]]:
     """Each event table's windows and each presence's distinct counts, with a word on what is being done."""
     first, last = days[0] - LONGEST, days[-1] - 1
     read = {

@@ -6,22 +6,30 @@ number. A rate per call tells bad practice from mere volume; calling somebody wh
 
 from __future__ import annotations
 
-from features.feature import LONGEST, Measure, Window, declare, growth, ratio, shrunk
+import ibis.expr.types as ir
+
+from features.feature import LONGEST, Formula, Measure, Window, declare, growth, ratio, shrunk
 from features.measures import CALLS, COMPLAINT_DAY, COMPLAINTS
 
 F = "complaints"
-BY_CHANNEL = {
-    channel: Measure(f"complaints_{channel}", "complaints", lambda e, channel=channel: e.channel == channel, optional=True)
-    for channel in ("carrier", "regulator", "app_mark", "internal")
-}
+
+
+def _through(channel: str) -> Measure:
+    return Measure(f"complaints_{channel}", "complaints", lambda e: e.channel == channel, optional=True)
+
+
+def _total(measure: Measure) -> Formula:
+    return lambda w: w.total(measure)
+
+
 TO_COMPLAINERS = Measure("to_complainers", "calls", lambda e: e.to_complainer)
 
 
-def _per_thousand(w: Window):
+def _per_thousand(w: Window) -> ir.NumericValue:
     return ratio(w.total(COMPLAINTS) * 1000, w.total(CALLS))
 
 
-def _steady_rate(w: Window):
+def _steady_rate(w: Window) -> ir.NumericValue:
     prior = ratio(w.group_total(w.total(COMPLAINTS), "carrier"), w.group_total(w.total(CALLS), "carrier"))
     return shrunk(w.total(COMPLAINTS), w.total(CALLS), prior, weight=300.0) * 1000
 
@@ -50,7 +58,7 @@ FEATURES = [
             f"complaints_{channel}",
             doc,
             "complaints",
-            lambda w, channel=channel: w.total(BY_CHANNEL[channel]),
+            _total(_through(channel)),
             windows=(7, 28),
             direction=1,
             sources=("complaints.channel",),

@@ -102,16 +102,20 @@ class Window:
         return number(1) if self._frame is None else self._frame[column]
 
     def group_total(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
-        """The sum of an integer `value` over all eligible lines that share `by` (carrier, number_pool, team); missing where it is."""
-        return self._over_group(value.sum(), by)
+        """The sum of an integer `value` over all eligible lines that share `by`; missing where `by` is.
+
+        by: carrier, number_pool or team.
+        """
+        return number(1) if self._frame is None else self._over_group(value.sum(), by)
 
     def group_mean(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
-        """The mean of an integer `value` over all eligible lines that share `by`; missing where it is."""
+        """The mean of an integer `value` over all eligible lines that share `by`; missing where `by` is."""
+        if self._frame is None:
+            return number(1)
         return ratio(self._over_group(value.sum(), by), self._over_group(value.count(), by))
 
     def _over_group(self, total: ir.Value, by: str) -> ir.NumericValue:
-        if self._frame is None:
-            return number(1)
+        assert self._frame is not None
         return ibis.cases((self._frame[by].notnull(), total.over(ibis.window(group_by=["as_of_day", by]))))
 
 
@@ -124,7 +128,7 @@ def number(value: float) -> ir.NumericValue:
 
 
 def ratio(above: ir.Value, below: ir.Value) -> ir.NumericValue:
-    """above / below; missing where below is 0 or missing."""
+    """Quotient of two counts; missing where below is 0 or missing."""
     return above.cast("float64") / below.cast("float64").nullif(0.0)
 
 

@@ -6,13 +6,15 @@ that sleeps for weeks and then calls all day is taken for a rented one.
 
 from __future__ import annotations
 
+import ibis.expr.types as ir
+
 from features.feature import LONGEST, Window, declare, growth, ratio
 from features.measures import ACTIVE_DAYS, ACTIVE_HOURS, BURST_MINUTES, BUSIEST_HOUR, BUSIEST_MINUTE, CALL_DAY, CALLS
 
 F = "frequency"
 
 
-def _growth(w: Window):
+def _growth(w: Window) -> ir.NumericValue:
     return growth(w.total(CALLS), w.days, w.over(LONGEST).total(CALLS), LONGEST, weight=1.0)
 
 

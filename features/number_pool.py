@@ -6,7 +6,9 @@ are left out of its neighbours' counts.
 
 from __future__ import annotations
 
-from features.feature import Window, declare, ratio, shrunk
+import ibis.expr.types as ir
+
+from features.feature import Formula, Window, declare, ratio, shrunk
 from features.measures import CALLS, COMPLAINTS
 
 F = "number_pool"
@@ -15,17 +17,20 @@ WEIGHT = 20.0
 """Lines' worth of the carrier's rate that a group's rate is drawn to: a pool of 3 lines says little by itself."""
 
 
-def _neighbours_banned(group: str, days: int):
-    return lambda w: w.at(f"{group}_bans_{days}") - w.at(f"own_bans_{days}")
+def _pool_bans(w: Window) -> ir.NumericValue:
+    return w.at(f"number_pool_bans_{w.days}") - w.at(f"own_bans_{w.days}")
 
 
-def neighbour_rate(w: Window, group: str, days: int):
-    """Bans of other lines of the group per line of it, drawn to the carrier's rate where the group is small."""
-    prior = ratio(w.at(f"carrier_bans_{days}"), w.at("carrier_lines"))
-    return shrunk(w.at(f"{group}_bans_{days}") - w.at(f"own_bans_{days}"), w.at(f"{group}_lines") - 1, prior, WEIGHT)
+def _ban_rate(group: str) -> Formula:
+    def rate(w: Window) -> ir.NumericValue:
+        days = w.days
+        prior = ratio(w.at(f"carrier_bans_{days}"), w.at("carrier_lines"))
+        return shrunk(w.at(f"{group}_bans_{days}") - w.at(f"own_bans_{days}"), w.at(f"{group}_lines") - 1, prior, WEIGHT)
+
+    return rate
 
 
-def _pool_complaints(w: Window):
+def _pool_complaints(w: Window) -> ir.NumericValue:
     return ratio(w.group_total(w.total(COMPLAINTS), "number_pool") * 1000, w.group_total(w.total(CALLS), "number_pool"))
 
 
@@ -39,7 +44,7 @@ FEATURES = [
         "pool_bans",
         "bans of other lines of the pool",
         "bans",
-        lambda w: _neighbours_banned("number_pool", w.days)(w),
+        _pool_bans,
         windows=(1, 3, 7, 28),
         direction=1,
         sources=("bans",),
@@ -57,7 +62,7 @@ FEATURES = [
             f"{NAMES[group]}_ban_rate",
             f"bans per line among other lines of the {NAMES[group]}",
             "share",
-            lambda w, group=group: neighbour_rate(w, group, w.days),
+            _ban_rate(group),
             windows=windows,
             direction=1,
             sources=_source(group),

@@ -1,9 +1,12 @@
 """政策调整: the carrier has become stricter.
 
-Carriers publish limits and change them; and they tighten without a word, which shows first in their ban rate against their own past.
+Carriers publish limits and change them; and they tighten without a word, which shows first in their ban rate against
+their own past.
 """
 
 from __future__ import annotations
+
+import ibis.expr.types as ir
 
 from features.feature import LONGEST, Window, declare, ratio
 from features.measures import BUSIEST_HOUR, CALLS
@@ -14,18 +17,18 @@ QUIET = 0.0005
 """Bans a line-day added to both rates, so that one ban of a quiet carrier is not a crackdown."""
 
 
-def _trend(w: Window):
+def _trend(w: Window) -> ir.NumericValue:
     """Bans a line-day of the carrier in the window over those of its last 28 days; 1 where there were none."""
     lines = w.at("carrier_lines").cast("float64")
     recent, past = (ratio(w.at(f"carrier_bans_{days}"), lines) / days for days in (w.days, LONGEST))
     return (recent + QUIET) / (past + QUIET)
 
 
-def _daily(w: Window):
+def _daily(w: Window) -> ir.NumericValue:
     return ratio(w.peak(CALLS), w.at("daily_call_limit"))
 
 
-def _hourly(w: Window):
+def _hourly(w: Window) -> ir.NumericValue:
     return ratio(w.peak(BUSIEST_HOUR), w.at("hourly_call_limit"))
 
 

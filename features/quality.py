@@ -6,6 +6,8 @@ complains. Falls against the line's own past often mean that the number has been
 
 from __future__ import annotations
 
+import ibis.expr.types as ir
+
 from features.feature import LONGEST, Measure, Window, declare, ratio, shrunk
 from features.measures import ANSWERED, CALLS, TALK
 
@@ -19,12 +21,12 @@ RANG = Measure("rang", "calls", lambda e: e.ring_ms.notnull().nullif(False), opt
 DISPOSITION = ("calls.disposition",)
 
 
-def _steady_short(w: Window):
+def _steady_short(w: Window) -> ir.NumericValue:
     prior = ratio(w.group_total(w.total(SHORT), "carrier"), w.group_total(w.total(ANSWERED), "carrier"))
     return shrunk(w.total(SHORT), w.total(ANSWERED), prior, weight=20.0)
 
 
-def _answer_change(w: Window):
+def _answer_change(w: Window) -> ir.NumericValue:
     longest = w.over(LONGEST)
     return ratio(w.total(ANSWERED), w.total(CALLS)) - ratio(longest.total(ANSWERED), longest.total(CALLS))
 

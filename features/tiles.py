@@ -74,7 +74,7 @@ def line_days(layers: Layers, measures: list[Measure]) -> ir.Table:
 
 
 def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
-    """calls on weekends and public holidays, and the day itself (for "days since")."""
+    """Calls on weekends and public holidays, and the day itself (for "days since")."""
     joined = tiles.left_join(calendar, "day")
     return joined.select(
         tiles,
