@@ -22,7 +22,8 @@ from features.windows import by_segment, by_window, fill, spread, with_longest
 
 IDS = ("line_id", "carrier", "number_pool", "team")
 """What stands beside the features in each row, after as_of."""
-_AT = ("line_id", "as_of_day")
+_AT = ("line", "as_of_day")
+SOURCES = ("calls", "complaints", "messages")
 Progress = Callable[[str, float], None]
 
 
@@ -47,8 +48,9 @@ def build_features(
         snapshots = engine.rows("snapshots", pd.DataFrame({"as_of_day": pd.array(wanted, dtype="int32")}))
         needs = with_longest({need for feature in catalogue for need in feature.needs()})
         tell("lines, bans and policies", 0.0)
-        frame = context(engine, lake, Clock(settings.zone), snapshots)
-        for index, (step, part) in enumerate(_parts(engine, lake, settings, wanted, snapshots, needs)):
+        numbers = events.line_numbers(engine, lake)
+        frame = context(engine, lake, Clock(settings.zone), snapshots, numbers)
+        for index, (step, part) in enumerate(_parts(engine, lake, settings, wanted, snapshots, numbers, needs)):
             tell(step, 0.1 + 0.1 * index)
             frame = frame.left_join(part, list(_AT)).select(frame, *[part[c] for c in part.columns if c not in _AT])
         tell("formulas", 0.9)
@@ -61,39 +63,43 @@ def build_features(
 
 
 def _parts(
-    engine: Engine, lake: Lake, settings: Settings, days: list[int], snapshots: ir.Table, needs: list[Need]
+    engine: Engine, lake: Lake, settings: Settings, days: list[int], snapshots: ir.Table, numbers: ir.Table, needs: list[Need]
 ) -> Iterator[tuple[str, ir.Table]]:
-    """Each event table's windows and each presence's distinct counts, with a word on what is being done."""
+    """Each event table's windows and each presence's distinct counts, with a word on what was done."""
     first, last = days[0] - LONGEST, days[-1] - 1
-    read = {
-        "calls": lambda start: events.calls(engine, lake, settings, start, last),
-        "complaints": lambda start: events.complaints(engine, lake, start, last),
-        "messages": lambda start: events.messages(engine, lake, start, last),
-    }
-    make = {
-        "calls": lambda seen, measures: tiles.call_tiles(
-            engine, seen, measures, calendar(range(first, last + 1), settings.country)
-        ),
-        "complaints": lambda seen, measures: tiles.complaint_tiles(engine, seen, measures),
-        "messages": lambda seen, measures: tiles.message_tiles(engine, seen, measures),
-    }
-    for source in read:
+    for source in SOURCES:
         own = [need for need in needs if need.what.source == source]
         counted = [need for need in own if isinstance(need.what, Measure)]
-        measures = list({need.what.name: need.what for need in counted if isinstance(need.what, Measure)}.values())
         if counted:
-            made = make[source](read[source](first), measures)
-            parts = engine.store(f"{source}_segments", by_segment(spread(made, snapshots), counted))
+            facts = _line_days(engine, lake, settings, source, counted, numbers, first, last)
+            parts = engine.store(f"{source}_segments", by_segment(spread(facts, snapshots), counted))
             yield source, engine.store(f"{source}_windows", by_window(parts, counted))
-        for presence in {need.what.name: need.what for need in own if isinstance(need.what, Presence)}.values():
-            reach = LONGEST if presence.fresh else 0
+            engine.drop(f"{source}_segments")
+        presences = list({need.what.name: need.what for need in own if isinstance(need.what, Presence)}.values())
+        for column in sorted({presence.column for presence in presences}):
+            alike = [presence for presence in presences if presence.column == column]
+            reach = LONGEST if any(presence.fresh for presence in alike) else 0
             met = lake.read(engine.con, source, first - reach, last)
-            met = met.select("line_id", "day", "known_day", "gone_day", presence.column)
-            segments = distinct_segments(engine, met, presence, snapshots)
-            kept = [need for need in own if need.what == presence]
-            segments = segments.rename({f"{presence.name}__sum": presence.name})
-            segments = engine.store(f"{presence.name}_segments", segments)
-            yield f"{source}: {presence.name}", engine.store(f"{presence.name}_windows", by_window(segments, kept))
+            met = met.select("line_id", "day", "known_day", "gone_day", value=met[column])
+            for name, segments in distinct_segments(engine, events.of_known_lines(met, numbers), alike, snapshots).items():
+                parts = engine.store(f"{name}_segments", segments.rename({f"{name}__sum": name}))
+                kept = [need for need in own if need.what.name == name]
+                yield f"{source}: {name}", engine.store(f"{name}_windows", by_window(parts, kept))
+            engine.drop(f"{source}_{column}_facts", f"{source}_{column}_late", f"{source}_{column}_corrected")
+
+
+def _line_days(
+    engine: Engine, lake: Lake, settings: Settings, source: str, needs: list[Need], numbers: ir.Table, first: int, last: int
+) -> ir.Table:
+    """The line-days of one event table, with the measures needed."""
+    measures = list({need.what.name: need.what for need in needs if isinstance(need.what, Measure)}.values())
+    if source == "calls":
+        around = events.Surroundings(engine, lake, settings, numbers, first, last).around
+        days = calendar(range(first, last + 1), settings.country)
+        return tiles.call_tiles(engine, events.calls(engine, lake, numbers, first, last), measures, around, days)
+    if source == "complaints":
+        return tiles.complaint_tiles(engine, events.complaints(engine, lake, numbers, first, last), measures)
+    return tiles.message_tiles(engine, events.messages(engine, lake, numbers, first, last), measures)
 
 
 def _finished(table: pd.DataFrame, features: list[str]) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def rules(lake: Lake, engine: Engine, snapshots: ir.Table) -> ir.Table:
     )
 
 
-def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table) -> ir.Table:
+def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table, numbers: ir.Table) -> ir.Table:
     """One row an eligible line and as_of day, with every column that formulas reach through `Window.at`."""
     known = engine.store("members", members(lake, engine, snapshots, clock))
     bans = engine.store("bans_at", bans_at(lake, engine, snapshots, clock))
@@ -123,6 +123,7 @@ def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table) -> ir
         table = table.left_join(record, [group, "as_of_day"]).select(
             table, *[record[c] for c in record.columns if c not in (group, "as_of_day")]
         )
+    table = table.left_join(numbers, "line_id").select(table, numbers.line)
     policy = engine.store("rules", rules(lake, engine, snapshots))
     table = table.left_join(policy, ["carrier", "as_of_day"]).select(
         table, *[policy[c] for c in policy.columns if c not in ("carrier", "as_of_day")]

@@ -15,15 +15,28 @@ from features.engine import Engine
 from features.localtime import clock_seconds, second_of_clock
 from features.windows import NEVER
 
-_BASE = ("line_id", "day", "known_day", "gone_day", "local_second")
+_BASE = ("day", "known_day", "gone_day", "local_second")
 
 
-def line_versions(engine: Engine, lake: Lake) -> ir.Table:
-    """What was known of each line on each day: line_id, carrier, home_region, from_day and to_day (exclusive)."""
-    lines = lake.read(engine.con, "lines")
-    first = lines.known_day == lines.known_day.min().over(ibis.window(group_by="line_id"))
+def line_numbers(engine: Engine, lake: Lake) -> ir.Table:
+    """line_id and `line`, a small integer that stands for it inside the engine: short keys make fast groups."""
+    lines = lake.read(engine.con, "lines").select("line_id").distinct()
+    numbered = lines.mutate(line=ibis.row_number().over(order_by=lines.line_id).cast("int32"))
+    return engine.store("line_numbers", numbered)
+
+
+def of_known_lines(rows: ir.Table, numbers: ir.Table) -> ir.Table:
+    """Rows of lines that the `lines` table knows, with `line` for their line_id."""
+    joined = rows.join(numbers, rows.line_id == numbers.line_id)
+    return joined.select(*[rows[name] for name in rows.columns if name != "line_id"], numbers.line)
+
+
+def line_versions(engine: Engine, lake: Lake, numbers: ir.Table) -> ir.Table:
+    """What was known of each line on each day: line, carrier, home_region, from_day and to_day (exclusive)."""
+    lines = of_known_lines(lake.read(engine.con, "lines"), numbers)
+    first = lines.known_day == lines.known_day.min().over(ibis.window(group_by="line"))
     return lines.select(
-        lines.line_id,
+        lines.line,
         lines.carrier,
         lines.home_region,
         from_day=ibis.cases((first, -NEVER), else_=lines.known_day).cast("int32"),
@@ -67,14 +80,12 @@ def complainers(engine: Engine, lake: Lake, last_day: int) -> ir.Table:
     return known.group_by(complainer=known.callee_id).aggregate(complained_at=known.known_at.min())
 
 
-def calls(engine: Engine, lake: Lake, settings: Settings, first_day: int, last_day: int) -> ir.Table:
-    """Calls of known lines that began on local days first_day to last_day (inclusive), with their surroundings."""
+def calls(engine: Engine, lake: Lake, numbers: ir.Table, first_day: int, last_day: int) -> ir.Table:
+    """Calls of known lines that began on local days first_day to last_day (inclusive)."""
     raw = lake.read(engine.con, "calls", first_day, last_day)
-    lines = engine.store("line_versions", line_versions(engine, lake))
-    hours = engine.store("permitted_hours", permitted_hours(engine, lake, settings, first_day, last_day))
-    complained = engine.store("complainers", complainers(engine, lake, last_day))
     placed = raw.select(
         *_BASE,
+        "line_id",
         "call_id",
         "started_at",
         "callee_id",
@@ -86,27 +97,41 @@ def calls(engine: Engine, lake: Lake, settings: Settings, first_day: int, last_d
         ring_ms=(raw.ring_s * 1000).round().cast("int64"),
         disposition=raw.disposition.lower(),
     )
-    seen = placed.join(lines, [placed.line_id == lines.line_id, lines.from_day <= placed.day, placed.day < lines.to_day]).select(
-        placed, lines.carrier, lines.home_region
-    )
-    seen = seen.left_join(hours, ["carrier", "day"]).select(seen, hours.opens, hours.closes)
-    within = ibis.cases(
-        (seen.opens <= seen.closes, (seen.local_second >= seen.opens) & (seen.local_second < seen.closes)),
-        else_=(seen.local_second >= seen.opens) | (seen.local_second < seen.closes),
-    )
-    seen = seen.mutate(off_hours=~within).drop("opens", "closes", "carrier")
-    return seen.left_join(complained, seen.callee_id == complained.complainer).select(
-        seen, to_complainer=(complained.complained_at < seen.started_at).fill_null(False)
-    )
+    return of_known_lines(placed, numbers)
 
 
-def complaints(engine: Engine, lake: Lake, first_day: int, last_day: int) -> ir.Table:
+class Surroundings:
+    """What stood around a call: the line's home region, the carrier's permitted hours, whether the callee had complained."""
+
+    def __init__(self, engine: Engine, lake: Lake, settings: Settings, numbers: ir.Table, first_day: int, last_day: int):
+        self._lines = engine.store("line_versions", line_versions(engine, lake, numbers))
+        self._hours = engine.store("permitted_hours", permitted_hours(engine, lake, settings, first_day, last_day))
+        self._complained = engine.store("complainers", complainers(engine, lake, last_day))
+
+    def around(self, placed: ir.Table) -> ir.Table:
+        """Adds home_region, off_hours and to_complainer to calls."""
+        lines, hours, complained = self._lines, self._hours, self._complained
+        seen = placed.join(lines, [placed.line == lines.line, lines.from_day <= placed.day, placed.day < lines.to_day]).select(
+            placed, lines.carrier, lines.home_region
+        )
+        seen = seen.left_join(hours, ["carrier", "day"]).select(seen, hours.opens, hours.closes)
+        within = ibis.cases(
+            (seen.opens <= seen.closes, (seen.local_second >= seen.opens) & (seen.local_second < seen.closes)),
+            else_=(seen.local_second >= seen.opens) | (seen.local_second < seen.closes),
+        )
+        seen = seen.mutate(off_hours=~within).drop("opens", "closes", "carrier")
+        return seen.left_join(complained, seen.callee_id == complained.complainer).select(
+            seen, to_complainer=(complained.complained_at < seen.started_at).fill_null(False)
+        )
+
+
+def complaints(engine: Engine, lake: Lake, numbers: ir.Table, first_day: int, last_day: int) -> ir.Table:
     """Complaints that occurred on local days first_day to last_day (inclusive)."""
     raw = lake.read(engine.con, "complaints", first_day, last_day)
-    return raw.select(*_BASE, "channel", "callee_id")
+    return of_known_lines(raw.select(*_BASE, "line_id", "channel"), numbers)
 
 
-def messages(engine: Engine, lake: Lake, first_day: int, last_day: int) -> ir.Table:
+def messages(engine: Engine, lake: Lake, numbers: ir.Table, first_day: int, last_day: int) -> ir.Table:
     """Messages sent on local days first_day to last_day (inclusive)."""
     raw = lake.read(engine.con, "messages", first_day, last_day)
-    return raw.select(*_BASE, "recipient_id")
+    return of_known_lines(raw.select(*_BASE, "line_id"), numbers)

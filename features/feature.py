@@ -41,12 +41,14 @@ class Presence:
     """A value to be counted once however often a line met it: `column` of `source`.
 
     fresh: count only values the line had not met in the 28 days before that day, on each day they are met.
+    few: a line meets the same few values over and over (regions, not callees): it is faster to boil each day down first.
     """
 
     name: str
     source: str
     column: str
     fresh: bool = False
+    few: bool = False
     optional: bool = False
     zero: bool = True
 

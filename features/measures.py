@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from features.feature import Measure, Presence
 
-CALLS = Measure("calls", "calls", lambda e: e.line_id.notnull())
+CALLS = Measure("calls", "calls", lambda e: e.day.notnull())
 ANSWERED = Measure("answered", "calls", lambda e: e.answered)
 TALK = Measure("talk_ms", "calls", lambda e: e.duration_ms)
 ACTIVE_DAYS = Measure("active_days", "calls")
@@ -13,6 +13,6 @@ BUSIEST_HOUR = Measure("busiest_hour", "calls")
 BUSIEST_MINUTE = Measure("busiest_minute", "calls")
 BURST_MINUTES = Measure("burst_minutes", "calls")
 ACTIVE_HOURS = Measure("active_hours", "calls")
-COMPLAINTS = Measure("complaints", "complaints", lambda e: e.line_id.notnull())
+COMPLAINTS = Measure("complaints", "complaints", lambda e: e.day.notnull())
 COMPLAINT_DAY = Measure("complaint_day", "complaints", zero=False)
 CALLEES = Presence("callees", "calls", "callee_id")

@@ -1,8 +1,9 @@
 """Exact distinct counts for every window from one pass over (line, value, day).
 
 A value met on day d counts at as_of t in each window that reaches back to d, until a later day on which the line met it
-again is known: from then on that later day counts in its stead. So each (line, value, day) is one fact of `windows`, known
-from `since` to `until`, and facts add up: no window needs a count of its own.
+again is known: from then on that later day counts in its stead. So each record is one fact of `windows`, known from `since`
+to `until`, and facts add up: no window needs a count of its own. Of several records of one day all but one have no time to
+count in, so they need not be put together first.
 """
 
 from __future__ import annotations
@@ -14,54 +15,84 @@ from features.engine import Engine
 from features.feature import LONGEST, Presence
 from features.windows import NEVER, segment_of, spread
 
+_KEYS = ("line", "value")
 
-def distinct_segments(engine: Engine, events: ir.Table, presence: Presence, snapshots: ir.Table) -> ir.Table:
-    """line_id, as_of_day, segment and `presence.name`: how many values the line last met (or freshly met) in that segment.
 
-    events: line_id, day, known_day, gone_day and the presence's column; for a fresh presence they reach 28 days further back.
+def distinct_segments(engine: Engine, met: ir.Table, presences: list[Presence], snapshots: ir.Table) -> dict[str, ir.Table]:
+    """How many values each line last met, or freshly met, in each segment of days before each as_of.
+
+    met: line, day, known_day, gone_day, value; one row an event, from 28 days before the longest window where a presence is
+    fresh. presences: all of the same source and column. Returns for each presence's name a table of line, as_of_day, segment
+    and that name.
     """
-    met = events.filter(events[presence.column].notnull()).select(
-        "line_id", "day", "known_day", "gone_day", value=events[presence.column]
-    )
-    corrected = engine.store(f"{presence.name}_corrected", met.filter(met.gone_day.notnull()).select("line_id").distinct())
-    facts = met
-    slow = None
+    label = f"{presences[0].source}_{presences[0].column}"
+    met = met.filter(met.value.notnull())
+    if all(presence.few for presence in presences):
+        met = met.distinct()
+    corrected = engine.store(f"{label}_corrected", met.filter(met.gone_day.notnull()).select("line").distinct())
+    usual, slow = met, None
     if engine.scalar(corrected.count()):
-        slow = _by_snapshot(met.semi_join(corrected, "line_id"), presence, snapshots)
-        facts = met.anti_join(corrected, "line_id")
-    fast = _by_gap(engine, facts, presence, snapshots)
-    return fast if slow is None else ibis.union(fast, slow)
+        usual, slow = met.anti_join(corrected, "line"), met.semi_join(corrected, "line")
+    facts = engine.store(f"{label}_facts", _facts(engine, label, usual.mutate(since=usual.known_day)))
+    found = {}
+    for presence in presences:
+        own = facts.filter(facts.fresh_until > facts.since) if presence.fresh else facts
+        own = own.mutate(until=own.fresh_until if presence.fresh else own.next_since)
+        placed = spread(own.select("line", "day", "since", "until", "n"), snapshots)
+        counts = placed.group_by("line", "as_of_day", "segment").aggregate(**{presence.name: placed.n.sum().cast("int64")})
+        found[presence.name] = counts if slow is None else ibis.union(counts, _by_snapshot(slow, presence, snapshots))
+    return found
 
 
-def _by_gap(engine: Engine, met: ir.Table, presence: Presence, snapshots: ir.Table) -> ir.Table:
-    """For records that were never corrected: the next (or previous) day of the same value decides."""
-    days = engine.store(f"{presence.name}_days", met.group_by("line_id", "value", "day").aggregate(since=met.known_day.min()))
-    late = engine.scalar((days.since > days.day).any())
-    per_value = {"group_by": ["line_id", "value"], "order_by": "day"}
-    if presence.fresh:
-        if late:
-            before = days.since.min().over(ibis.window(**per_value, range=(-LONGEST, -1)))
-            facts = days.mutate(until=before.fill_null(NEVER))
-            facts = facts.filter(facts.until > facts.since)
-        else:
-            previous = days.day.lag().over(ibis.window(**per_value))
-            facts = days.mutate(gap=days.day - previous)
-            facts = facts.filter(facts.gap.isnull() | (facts.gap > LONGEST)).mutate(until=ibis.literal(NEVER, type="int32"))
-    elif late:
-        facts = days.mutate(until=days.since.min().over(ibis.window(**per_value, rows=(1, None))).fill_null(NEVER))
-    else:
-        facts = days.mutate(until=days.day.lead().over(ibis.window(**per_value)).fill_null(NEVER))
-    # Past the longest window every gap is alike: fewer kinds of facts to spread.
-    facts = facts.mutate(until=ibis.cases((facts.until > facts.day + LONGEST, NEVER), else_=facts.until).cast("int32"))
-    counts = engine.store(
-        f"{presence.name}_facts",
-        facts.group_by("line_id", "day", "since", "until").aggregate(**{presence.name: facts.count()}),
+def _facts(engine: Engine, label: str, met: ir.Table) -> ir.Table:
+    """Facts of records that were never corrected, alike ones counted: line, day, since, next_since, fresh_until, n.
+
+    next_since: the day on which the value's next meeting became known. fresh_until: the day on which a meeting in the 28 days
+    before became known (not after `since`: never fresh).
+    """
+    late = engine.store(f"{label}_late", met.filter(met.known_day > met.day).select(*_KEYS).distinct())
+    if not engine.scalar(late.count()):
+        return _counted(_prompt(met))
+    return _counted(ibis.union(_prompt(met.anti_join(late, list(_KEYS))), _delayed(met.semi_join(late, list(_KEYS)))))
+
+
+def _prompt(met: ir.Table) -> ir.Table:
+    """For values whose every record was known on its own day: only the neighbouring records matter."""
+    along = ibis.window(group_by=list(_KEYS), order_by="day")
+    days = met.select("line", "day", "since", following=met.day.lead().over(along), gap=met.day - met.day.lag().over(along))
+    return days.select(
+        "line",
+        "day",
+        "since",
+        next_since=days.following.fill_null(NEVER).cast("int32"),
+        fresh_until=ibis.cases((days.gap <= LONGEST, days.day), else_=NEVER).cast("int32"),
     )
-    engine.drop(f"{presence.name}_days")
-    placed = spread(counts, snapshots)
-    return placed.group_by("line_id", "as_of_day", "segment").aggregate(
-        **{presence.name: placed[presence.name].sum().cast("int64")}
+
+
+def _delayed(met: ir.Table) -> ir.Table:
+    """For values with late records: what counts changes on the day each record became known."""
+    along = {"group_by": list(_KEYS), "order_by": "day"}
+    following = met.since.min().over(ibis.window(**along, rows=(1, None)))
+    before = met.since.min().over(ibis.window(**along, range=(-LONGEST, -1)))
+    # Several records of one day: the one known first stands for the day's freshness.
+    first = ibis.row_number().over(ibis.window(group_by=[*_KEYS, "day"], order_by="since")) == 0
+    return met.select(
+        "line",
+        "day",
+        "since",
+        next_since=following.fill_null(NEVER).cast("int32"),
+        fresh_until=ibis.cases((first, before.fill_null(NEVER)), else_=met.since).cast("int32"),
     )
+
+
+def _counted(facts: ir.Table) -> ir.Table:
+    """Counts alike facts. Past the longest window all gaps are alike."""
+
+    def clipped(until: ir.IntegerValue) -> ir.IntegerValue:
+        return ibis.cases((until > facts.day + LONGEST, NEVER), else_=until).cast("int32")
+
+    facts = facts.mutate(next_since=clipped(facts.next_since), fresh_until=clipped(facts.fresh_until))
+    return facts.group_by("line", "day", "since", "next_since", "fresh_until").aggregate(n=facts.count())
 
 
 def _by_snapshot(met: ir.Table, presence: Presence, snapshots: ir.Table) -> ir.Table:
@@ -76,8 +107,8 @@ def _by_snapshot(met: ir.Table, presence: Presence, snapshots: ir.Table) -> ir.T
             met.gone_day.isnull() | (met.gone_day >= snapshots.as_of_day),
         ],
     )
-    days = seen.select("line_id", "as_of_day", "value", "day").distinct()
-    key = ["line_id", "as_of_day", "value"]
+    days = seen.select("line", "as_of_day", "value", "day").distinct()
+    key = ["line", "as_of_day", "value"]
     if presence.fresh:
         gap = days.day - days.day.lag().over(ibis.window(group_by=key, order_by="day"))
         kept = days.mutate(gap=gap)
@@ -85,4 +116,4 @@ def _by_snapshot(met: ir.Table, presence: Presence, snapshots: ir.Table) -> ir.T
     else:
         kept = days.group_by(*key).aggregate(day=days.day.max())
     kept = kept.mutate(segment=segment_of(kept.as_of_day - kept.day))
-    return kept.group_by("line_id", "as_of_day", "segment").aggregate(**{presence.name: kept.count().cast("int64")})
+    return kept.group_by("line", "as_of_day", "segment").aggregate(**{presence.name: kept.count().cast("int64")})

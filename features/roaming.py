@@ -12,8 +12,8 @@ PLACED = Measure("placed_calls", "calls", lambda e: e.region.notnull().nullif(Fa
 AWAY = Measure("away_calls", "calls", lambda e: e.region != e.home_region, optional=True)
 SWITCHES = Measure("region_switches", "calls", optional=True)
 FAST_SWITCHES = Measure("fast_switches", "calls", optional=True)
-REGIONS = Presence("regions", "calls", "region", optional=True)
-DEVICES = Presence("devices", "calls", "device_id", optional=True)
+REGIONS = Presence("regions", "calls", "region", few=True, optional=True)
+DEVICES = Presence("devices", "calls", "device_id", few=True, optional=True)
 REGION = ("calls.region",)
 
 FEATURES = [

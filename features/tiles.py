@@ -6,6 +6,9 @@ each day on which what was known of it changed, so that a feature at any as_of r
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import ibis
@@ -20,7 +23,7 @@ BURST_CALLS = 3
 """Calls within one clock minute from which the minute is a burst."""
 TRAVEL_S = 1800
 """Seconds within which nobody travels from one region to another."""
-_KEYS = ("line_id", "day", "since")
+_KEYS = ("line", "day", "since")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Layers:
     until: ir.Table | None
 
     def dated(self, facts: ir.Table) -> ir.Table:
-        """Adds `until` to facts that have line_id, day, since."""
+        """Adds `until` to facts that have line, day, since."""
         if self.until is None:
             return facts.mutate(until=ibis.literal(NEVER, type="int32"))
         joined = facts.left_join(self.until, list(_KEYS))
@@ -40,35 +43,34 @@ class Layers:
 
 def layer(engine: Engine, name: str, events: ir.Table) -> Layers:
     """Splits events into versions of their line-days; the usual line-day, known at once, costs nothing more."""
-    spans = events.group_by("line_id", "day").aggregate(
+    spans = events.group_by("line", "day").aggregate(
         lo=events.known_day.min(), hi=events.known_day.max(), gone=events.gone_day.count()
     )
-    mixed = engine.store(f"{name}_mixed", spans.filter((spans.lo != spans.hi) | (spans.gone > 0)).select("line_id", "day"))
+    mixed = engine.store(f"{name}_mixed", spans.filter((spans.lo != spans.hi) | (spans.gone > 0)).select("line", "day"))
     simple = events.mutate(since=events.known_day)
     if not engine.scalar(mixed.count()):
         return Layers(simple, None)
-    parts = events.semi_join(mixed, ["line_id", "day"])
+    parts = events.semi_join(mixed, ["line", "day"])
     cuts = ibis.union(
-        parts.select("line_id", "day", since=parts.known_day),
-        parts.filter(parts.gone_day.notnull()).select("line_id", "day", since=parts.gone_day),
+        parts.select("line", "day", since=parts.known_day),
+        parts.filter(parts.gone_day.notnull()).select("line", "day", since=parts.gone_day),
         distinct=True,
     )
-    following = cuts.since.lead().over(ibis.window(group_by=["line_id", "day"], order_by="since"))
+    following = cuts.since.lead().over(ibis.window(group_by=["line", "day"], order_by="since"))
     until = engine.store(f"{name}_until", cuts.mutate(until=following))
     versions = parts.join(
         until.drop("until"),
-        ["line_id", "day"],
+        ["line", "day"],
     )
     versions = versions.filter(
         (versions.known_day <= versions.since) & (versions.gone_day.isnull() | (versions.gone_day > versions.since))
     )
-    whole = simple.anti_join(mixed, ["line_id", "day"])
+    whole = simple.anti_join(mixed, ["line", "day"])
     return Layers(ibis.union(whole, versions.select(*whole.columns)), until)
 
 
-def line_days(layers: Layers, measures: list[Measure]) -> ir.Table:
+def line_days(events: ir.Table, measures: list[Measure]) -> ir.Table:
     """Adds up each measure that has a `row` over the events of each line-day version."""
-    events = layers.events
     sums = {m.name: m.row(events).cast("int64").sum().cast("int64") for m in measures if m.row is not None}
     return events.group_by(*_KEYS).aggregate(**sums)
 
@@ -85,19 +87,27 @@ def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
     )
 
 
-def pace_measures(events: ir.Table) -> ir.Table:
+def pace_measures(engine: Engine, events: ir.Table) -> ir.Table:
     """How densely a line called: its busiest clock hour and minute, bursts, and hours with calls."""
     minute = (events.local_second / 60).floor().cast("int32")
     minutes = events.group_by(*_KEYS, minute=minute).aggregate(n=events.count())
-    hour = (minutes.minute / 60).floor().cast("int32")
-    hours = minutes.group_by(*_KEYS, hour=hour).aggregate(
-        n=minutes.n.sum(), busiest=minutes.n.max(), bursts=(minutes.n >= BURST_CALLS).cast("int64").sum()
+    # 24 conditional sums in the one pass over minutes are faster than a second grouping by hour.
+    hours = [minutes.n.sum(where=(minutes.minute >= 60 * h) & (minutes.minute < 60 * (h + 1))) for h in range(24)]
+    table = engine.store(
+        "call_hours",
+        minutes.group_by(*_KEYS).aggregate(
+            busiest_minute=minutes.n.max().cast("int64"),
+            burst_minutes=(minutes.n >= BURST_CALLS).cast("int64").sum().cast("int64"),
+            **{f"h{h}": total.fill_null(0).cast("int64") for h, total in enumerate(hours)},
+        ),
     )
-    return hours.group_by(*_KEYS).aggregate(
-        busiest_hour=hours.n.max().cast("int64"),
-        active_hours=hours.count().cast("int64"),
-        busiest_minute=hours.busiest.max().cast("int64"),
-        burst_minutes=hours.bursts.sum().cast("int64"),
+    counts = [table[f"h{h}"] for h in range(24)]
+    return table.select(
+        *_KEYS,
+        "busiest_minute",
+        "burst_minutes",
+        busiest_hour=ibis.greatest(*counts),
+        active_hours=functools.reduce(operator.add, [(n > 0).cast("int64") for n in counts]),
     )
 
 
@@ -139,13 +149,15 @@ def travel_measures(engine: Engine, events: ir.Table) -> ir.Table:
     )
 
 
-def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], days: pd.DataFrame) -> ir.Table:
-    """The line-days of calls, all measures: line_id, day, since, until and a column a measure."""
+def call_tiles(
+    engine: Engine, events: ir.Table, measures: list[Measure], around: Callable[[ir.Table], ir.Table], days: pd.DataFrame
+) -> ir.Table:
+    """The line-days of calls, all measures: line, day, since, until and a column a measure."""
     layers = layer(engine, "calls", events)
-    base = engine.store("call_sums", line_days(layers, measures))
+    base = engine.store("call_sums", line_days(around(layers.events), measures))
     table = calendar_measures(base, engine.rows("calendar", days))
     parts = {
-        "call_pace": pace_measures(layers.events),
+        "call_pace": pace_measures(engine, layers.events),
         "call_callees": callee_measures(layers.events),
         "call_travel": travel_measures(engine, layers.events),
     }
@@ -153,14 +165,14 @@ def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], days: 
         stored = engine.store(name, part)
         table = table.left_join(stored, list(_KEYS)).select(table, *[stored[c] for c in stored.columns if c not in _KEYS])
     tiles = engine.store("call_tiles", layers.dated(table))
-    engine.drop("call_sums", *parts, "region_days", "calls_mixed", "calls_until")
+    engine.drop("call_sums", *parts, "region_days", "call_hours", "calls_mixed", "calls_until")
     return tiles
 
 
 def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> ir.Table:
     """The line-days of messages: counts and the busiest clock hour."""
     layers = layer(engine, "messages", events)
-    base = line_days(layers, measures)
+    base = line_days(layers.events, measures)
     seen = layers.events
     hours = seen.group_by(*_KEYS, hour=(seen.local_second / 3600).floor().cast("int32")).aggregate(n=seen.count())
     busiest = hours.group_by(*_KEYS).aggregate(message_hour=hours.n.max().cast("int64"))
@@ -171,5 +183,5 @@ def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> 
 def complaint_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> ir.Table:
     """The line-days of complaints: counts, and the day itself (for "days since")."""
     layers = layer(engine, "complaints", events)
-    base = line_days(layers, measures)
+    base = line_days(layers.events, measures)
     return engine.store("complaint_tiles", layers.dated(base.mutate(complaint_day=base.day.cast("int64"))))

@@ -49,7 +49,7 @@ def by_segment(spread_facts: ir.Table, needs: list[Need]) -> ir.Table:
     """Adds facts up: one row a line, as_of day and segment; a sum or a maximum for each measure needed."""
     sums = sorted({need.what.name for need in needs if need.how != "peak"})
     peaks = sorted({need.what.name for need in needs if need.how == "peak"})
-    return spread_facts.group_by("line_id", "as_of_day", "segment").aggregate(
+    return spread_facts.group_by("line", "as_of_day", "segment").aggregate(
         **{f"{name}__sum": spread_facts[name].sum().cast("int64") for name in sums},
         **{f"{name}__max": spread_facts[name].max().cast("int64") for name in peaks},
     )
@@ -64,7 +64,7 @@ def by_window(segments: ir.Table, needs: list[Need]) -> ir.Table:
             columns[need.column] = segments[f"{need.what.name}__max"].max(where=inside)
         else:
             columns[need.column] = segments[f"{need.what.name}__sum"].sum(where=inside).cast("int64")
-    return segments.group_by("line_id", "as_of_day").aggregate(**columns)
+    return segments.group_by("line", "as_of_day").aggregate(**columns)
 
 
 def fill(frame: ir.Table, needs: list[Need]) -> ir.Table:
