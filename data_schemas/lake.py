@@ -1,0 +1,119 @@
+"""The lake as everything after ingest reads it: versioned rows by local day, each with when it was known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from data_schemas import manifest
+from data_schemas.checks import has_block
+from data_schemas.clock import Clock, day_date
+from data_schemas.manifest import WHOLE
+from data_schemas.tables import TABLES, Column
+
+SYSTEM = {
+    "day": dt.int32,
+    "known_day": dt.int32,
+    "gone_day": dt.int32,
+    "known_at": dt.Timestamp(scale=6),
+    "local_second": dt.int32,
+}
+"""Columns that ingest adds: local days on which the row happened, became known, and was replaced or retracted (null
+while it stands); when it became known (UTC); second of its local day, by the wall clock."""
+_TYPES = {
+    "string": dt.string,
+    "timestamp": dt.Timestamp(scale=6),
+    "number": dt.float64,
+    "boolean": dt.boolean,
+    "clock": dt.string,
+}
+
+
+class Lake:
+    """The lake at `root` (home/"lake") as it stands now: later ingests need a new Lake. An absent one is empty.
+
+    A row is visible at local midnight t when `day < t`, `known_day < t` and `gone_day` is null or >= t.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._manifest = manifest.load(root) or manifest.Manifest(Clock().zone, "")
+
+    @property
+    def zone(self) -> str:
+        """The IANA zone whose local days the lake is kept by."""
+        return self._manifest.zone
+
+    def has(self, table: str) -> bool:
+        """Whether the table was ever ingested, be it without rows."""
+        return table in self._manifest.tables
+
+    def present_columns(self, table: str) -> frozenset[str]:
+        """Contract columns seen in any accepted input."""
+        return frozenset(self._manifest.tables[table].columns if self.has(table) else ())
+
+    def days(self, table: str) -> list[int]:
+        """Local days with rows, ascending."""
+        return sorted(self._manifest.tables[table].cells) if self.has(table) else []
+
+    def rows(self, table: str) -> dict[int, int]:
+        """Day -> rows that stand now (neither replaced nor retracted)."""
+        if not self.has(table):
+            return {}
+        cells = self._manifest.tables[table].cells
+        return {day: sum(cell.rows for cell in cells[day] if cell.gone_day is None) for day in sorted(cells)}
+
+    def files(self, table: str, first_day: int | None = None, last_day: int | None = None) -> list[Path]:
+        """The Parquet files that hold the rows of these days (inclusive), earliest first."""
+        if not self.has(table):
+            return []
+        by_scope = self._manifest.tables[table].files
+        if WHOLE in by_scope:
+            return [table_path(self.root, table, WHOLE) / name for name in by_scope[WHOLE]]
+        wanted = sorted(
+            day for day in map(int, by_scope) if (first_day is None or day >= first_day) and (last_day is None or day <= last_day)
+        )
+        return [table_path(self.root, table, str(day)) / name for day in wanted for name in by_scope[str(day)]]
+
+    def read(self, con: ibis.BaseBackend, table: str, first_day: int | None = None, last_day: int | None = None) -> ibis.Table:
+        """The rows of these days (inclusive), all versions: contract columns and SYSTEM, typed even when there is none."""
+        shape = schema(table)
+        files = self.files(table, first_day, last_day)
+        if not files:
+            return ibis.memtable([], schema=shape)
+        rows = con.read_parquet([str(path) for path in files], table_name=f"lake_{table}_{uuid4().hex}", **_options(con))
+        rows = rows.select(*(rows[name].cast(kind) if rows[name].type() != kind else rows[name] for name, kind in shape.items()))
+        if not TABLES[table].big:
+            if first_day is not None:
+                rows = rows.filter(rows.day >= first_day)
+            if last_day is not None:
+                rows = rows.filter(rows.day <= last_day)
+        return rows
+
+    def fingerprint(self, until: int) -> str:
+        """SHA-256 over the content visible at local midnight `until` alone: no later data, chunking or order changes it."""
+        return self._manifest.fingerprint(until)
+
+
+def schema(table: str) -> ibis.Schema:
+    """The columns that Lake.read gives, in order."""
+    contract = TABLES[table]
+    columns = {column.name: _type(column) for column in contract.columns}
+    block = {"callee_block": dt.int64} if has_block(contract) else {}
+    return ibis.schema({**columns, **block, **SYSTEM})
+
+
+def table_path(root: Path, table: str, scope: str) -> Path:
+    """The folder of a table's files, of one day when it is kept by day."""
+    return root / table if scope == WHOLE else root / table / f"day={day_date(int(scope))}"
+
+
+def _type(column: Column) -> dt.DataType:
+    return dt.int64 if column.personal else _TYPES[column.kind]
+
+
+def _options(con: ibis.BaseBackend) -> dict[str, object]:
+    return {"hive_partitioning": False} if con.name == "duckdb" else {}

@@ -1,0 +1,264 @@
+"""What an input changes in one scope of the lake: a local day of a big table, or the whole of a small one.
+
+A row of the lake is a version of what its key names: `known_at` says since when, `gone_day` until when. Versions
+follow each other by the time they became known; no version is ever deleted or changed, but for the columns in
+FILLED_LATER.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from data_schemas.checks import WallClock, has_block
+from data_schemas.manifest import Cell
+from data_schemas.sources import quoted, text
+from data_schemas.tables import Table
+
+FILLED_LATER: dict[str, tuple[str, ...]] = {"lines": ("deactivated_at",), "bans": ("lifted_at", "appealed_at", "appeal_won")}
+"""Columns that are empty at first and carry the time of their own event: filling them in is no correction, the
+version stays and is known since it was."""
+_SYSTEM = ("known_at", "day", "known_day", "gone_day", "local_second", "fragment")
+
+
+@dataclass
+class Changes:
+    """What became of the rows of one scope.
+
+    rows: taken from the input, duplicates out. file: the new file in the staging folder, None when nothing changed.
+    rewritten: the new file stands for all earlier ones of the scope. fragments: inputs taken over as they are.
+    """
+
+    rows: int = 0
+    duplicates: int = 0
+    unchanged: int = 0
+    added: int = 0
+    replaced: int = 0
+    retracted: int = 0
+    file: Path | None = None
+    rewritten: bool = False
+    cells: dict[int, list[Cell]] = field(default_factory=dict)
+    fragments: list[tuple[int, int]] = field(default_factory=list)
+    last_fragment: int = 0
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One scope to be brought up to date.
+
+    staged, live: files of the input's good rows and of the lake. seen: fragments of the scope in the manifest.
+    known_us: when a correction became known, microseconds since the epoch. out: where a new file is written.
+    """
+
+    table: Table
+    wall: WallClock
+    staged: list[Path]
+    live: list[Path]
+    seen: list[tuple[int, int]]
+    last_fragment: int
+    known_us: int
+    out: Path
+
+    @property
+    def _fills(self) -> tuple[str, ...]:
+        return FILLED_LATER.get(self.table.name, ())
+
+    def _hash(self, skip: tuple[str, ...] = ()) -> str:
+        return f"hash({', '.join(quoted(name) for name in self.table.names if name not in skip)})"
+
+    @property
+    def _key(self) -> str:
+        return ", ".join(map(quoted, self.table.key))
+
+    def _columns(self) -> str:
+        block = ("callee_block",) if has_block(self.table) else ()
+        return ", ".join(map(quoted, (*self.table.names, *block, *_SYSTEM)))
+
+    def _own_known_us(self, row: str) -> str:
+        """SQL of when a row of the source says that it could be known."""
+        event = f'epoch_us({row}."{self.table.event_time}")'
+        knowledge = self.table.knowledge_time
+        return f'greatest({event}, coalesce(epoch_us({row}."{knowledge}"), {event}))' if knowledge else event
+
+    def _own_word(self, row: str) -> str:
+        """SQL of whether a row says itself when it could be known."""
+        return f'({row}."{self.table.knowledge_time}" IS NOT NULL)' if self.table.knowledge_time else "false"
+
+    def _same_key(self, one: str, other: str) -> str:
+        return " AND ".join(f"{one}.{quoted(name)} = {other}.{quoted(name)}" for name in self.table.key)
+
+    def merge(self, con: duckdb.DuckDBPyConnection) -> Changes:
+        """Compare, and write what the scope holds from now on."""
+        changes = Changes(last_fragment=self.last_fragment)
+        self._take(con, changes)
+        sums = con.execute("SELECT source, count(*), sum(content) FROM given GROUP BY source ORDER BY source").fetchall()
+        fresh = [(source, (rows, int(content))) for source, rows, content in sums if (rows, int(content)) not in self.seen]
+        if not fresh:
+            changes.unchanged = changes.rows
+            return changes
+        numbers = ", ".join(f"({text(source)}, {self.last_fragment + n})" for n, (source, _) in enumerate(fresh, 1))
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE fresh AS SELECT given.*, CAST(number AS INTEGER) AS fragment "
+            f"FROM given JOIN (VALUES {numbers}) f(source, number) USING (source)"
+        )
+        changes.fragments = [sums for _, sums in fresh]
+        changes.last_fragment = self.last_fragment + len(fresh)
+        changes.added = sum(rows for _, (rows, _) in fresh)
+        changes.unchanged = changes.rows - changes.added
+        if self.live:
+            files = ", ".join(map(text, self.live))
+            con.execute(
+                "CREATE OR REPLACE TEMP TABLE live AS SELECT *, "
+                f"{self._hash()} AS content FROM read_parquet([{files}], hive_partitioning = false)"
+            )
+        if self.live and _count(con, f"FROM fresh SEMI JOIN live USING ({self._key})"):
+            self._compare(con, changes)
+            if not (changes.added or changes.replaced or changes.retracted):
+                return changes
+            changes.rewritten = True
+            self._write(con, changes, "merged")
+        elif self.live and not self.table.big:
+            changes.rewritten = True
+            self._write(con, changes, f"(SELECT {self._columns()} FROM live UNION ALL SELECT {self._columns()} FROM fresh)")
+        else:
+            self._write(con, changes, "fresh")
+        return changes
+
+    def _take(self, con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+        """The rows of the input as `given`, each version of a key once.
+
+        Rows of one key and one content: one stays. Of other contents that became known at the same time (or say
+        nothing about it) the fullest stays, then the one with the greatest hash, so that no order matters; those
+        known at different times are successive versions.
+        """
+        rows = f"read_parquet([{', '.join(map(text, self.staged))}], hive_partitioning = false)"
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE given AS SELECT *, NULL::INTEGER AS gone_day, {self._hash()} AS content FROM {rows}"
+        )
+        taken = _count(con, "FROM given")
+        if taken != _count(con, f"FROM (SELECT DISTINCT hash({self._key}) FROM given)"):
+            told = quoted(self.table.knowledge_time) if self.table.knowledge_time else "NULL"
+            full = " + ".join(f"({quoted(name)} IS NOT NULL)::INTEGER" for name in self.table.names)
+            con.execute(
+                "CREATE OR REPLACE TEMP TABLE given AS "
+                f"WITH one AS (FROM given QUALIFY row_number() OVER (PARTITION BY {self._key}, content ORDER BY source) = 1), "
+                f"best AS (FROM one QUALIFY row_number() OVER (PARTITION BY {self._key}, {told} "
+                f"ORDER BY known_at DESC, {full} DESC, content DESC) = 1) "
+                f"SELECT * REPLACE (lead(known_day) OVER (PARTITION BY {self._key} ORDER BY known_at, content) AS gone_day) "
+                "FROM best"
+            )
+        changes.rows = _count(con, "FROM given")
+        changes.duplicates = taken - changes.rows
+
+    def _compare(self, con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+        """The versions from now on, as `merged`."""
+        same_key = self._same_key("f", "l")
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE latest AS FROM live SEMI JOIN fresh USING ({self._key}) "
+            f"QUALIFY row_number() OVER (PARTITION BY {self._key} ORDER BY gone_day IS NULL DESC, known_at DESC) = 1"
+        )
+        known = "epoch_us(f.known_at)"
+        later = f"({self._own_word('f')} AND {known} > epoch_us(l.known_at))"
+        earlier = (
+            f"({self._own_word('f')} AND {self._own_word('l')} AND epoch_us(l.known_at) = {self._own_known_us('l')} "
+            f"AND {known} < epoch_us(l.known_at))"
+        )
+        told = " OR ".join(f"f.{quoted(name)} IS DISTINCT FROM l.{quoted(name)}" for name in self._fills) or "false"
+        fits = " AND ".join(f"(l.{quoted(n)} IS NULL OR l.{quoted(n)} IS NOT DISTINCT FROM f.{quoted(n)})" for n in self._fills)
+        rest = {row: f"hash({', '.join(f'{row}.{quoted(n)}' for n in self.table.names if n not in self._fills)})" for row in "fl"}
+        filled = f"(l.gone_day IS NULL AND ({told}) AND {fits} AND {rest['f']} = {rest['l']})" if self._fills else "false"
+        event = f'epoch_us(f."{self.table.event_time}")'
+        con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE moves AS SELECT f.*,
+            CASE WHEN l.content IS NULL THEN 'added'
+                 WHEN l.content = f.content AND l.gone_day IS NULL THEN 'unchanged'
+                 WHEN {earlier} AND EXISTS (FROM live v WHERE {self._same_key("f", "v")} AND v.content = f.content
+                      AND v.known_at = f.known_at) THEN 'unchanged'
+                 WHEN {filled} THEN 'filled' ELSE 'replaced' END AS move,
+            CASE WHEN l.content IS NULL OR {later} OR {earlier} THEN {known}
+                 ELSE greatest({self.known_us}, epoch_us(l.known_at), {event}) END AS since_us,
+            l.known_at AS stood_since, l.known_day AS stood_since_day
+            FROM fresh f LEFT JOIN latest l ON {same_key}"""
+        )
+        moved = dict(con.execute("SELECT move, count(*) FROM moves GROUP BY move").fetchall())
+        changes.added = moved.get("added", 0)
+        changes.replaced = moved.get("replaced", 0) + moved.get("filled", 0)
+        changes.unchanged += moved.get("unchanged", 0)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE missing AS {self._missing(changes.replaced > 0)}")
+        changes.retracted = _count(con, "FROM missing")
+        gone = self.wall.day(str(self.known_us))
+        block = ("callee_block",) if has_block(self.table) else ()
+        contract = ", ".join(f"f.{quoted(name)}" for name in (*self.table.names, *block))
+        con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE merged AS
+            WITH versions AS (
+                SELECT {self._columns()}, 0 AS turn FROM live
+                WHERE gone_day IS NOT NULL
+                    OR NOT EXISTS (FROM moves f WHERE f.move = 'filled' AND {self._same_key("f", "live")})
+                UNION ALL
+                SELECT {contract}, stood_since, f.day, stood_since_day, NULL, f.local_second, f.fragment, 0
+                FROM moves f WHERE move = 'filled'
+                UNION ALL
+                SELECT {contract}, make_timestamp(since_us), f.day, {self.wall.day("since_us")},
+                       CASE WHEN move = 'added' THEN gone_day END, f.local_second, f.fragment, 1
+                FROM moves f WHERE move IN ('added', 'replaced'))
+            SELECT v.* EXCLUDE (turn, gone_day), least(
+                v.gone_day, CASE WHEN m.fragment IS NOT NULL AND v.gone_day IS NULL THEN {gone} END,
+                lead(v.known_day) OVER (PARTITION BY {", ".join(f"v.{quoted(n)}" for n in self.table.key)}
+                    ORDER BY v.known_at, turn, {self._own_known_us("v")}, {self._hash()})
+            ) AS gone_day
+            FROM versions v LEFT JOIN missing m USING ({self._key})"""
+        )
+
+    def _missing(self, corrected: bool) -> str:
+        """SQL of the keys that the input should hold and does not: they are retracted.
+
+        Only in a big table, only where the input overlaps what one earlier input brought, and only among what
+        became known on days that the input covers. An input that corrects nothing may be a part of the day: then
+        only within the stretch of time that it covers.
+        """
+        if not self.table.big:
+            return f"SELECT {self._key}, fragment FROM live WHERE false"
+        own_day = self.wall.day(self._own_known_us("live"))
+        event = quoted(self.table.event_time)
+        span = "true" if corrected else f"{event} BETWEEN (SELECT min({event}) FROM fresh) AND (SELECT max({event}) FROM fresh)"
+        return (
+            f"SELECT {self._key}, fragment FROM live ANTI JOIN given USING ({self._key}) WHERE gone_day IS NULL AND {span} "
+            f"AND fragment IN (SELECT fragment FROM live SEMI JOIN fresh USING ({self._key})) "
+            f"AND {own_day} IN (SELECT {self.wall.day(self._own_known_us('fresh'))} FROM fresh)"
+        )
+
+    def _write(self, con: duckdb.DuckDBPyConnection, changes: Changes, rows: str) -> None:
+        changes.file = self.out
+        order = f"line_id, {quoted(self.table.event_time)}, {self._key}, known_at" if self.table.big else f"{self._key}, known_at"
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        con.execute(
+            f"COPY (SELECT {self._columns()} FROM {rows} ORDER BY {order}, {self._hash()}) "
+            f"TO {text(self.out)} (FORMAT parquet, COMPRESSION zstd)"
+        )
+        cells = con.execute(
+            f"SELECT day, known_day, gone_day, sum(n), sum(content) FROM ({self._cells(rows)}) GROUP BY ALL"
+        ).fetchall()
+        for day, known_day, gone_day, count, content in cells:
+            changes.cells.setdefault(day, []).append(Cell(known_day, gone_day, int(count), int(content)))
+
+    def _cells(self, rows: str) -> str:
+        """SQL of what fingerprints are summed from: each version, and what was filled in later as of its own day."""
+        key = self._key
+        parts = [f"SELECT day, known_day, gone_day, 1 AS n, hash({self._hash(self._fills)}, known_at) AS content FROM {rows}"]
+        for name in self._fills:
+            times = [f"epoch_us({quoted(n)})" for n in self._fills if self.table.column(n).kind == "timestamp"]
+            us = f"epoch_us({quoted(name)})" if self.table.column(name).kind == "timestamp" else f"greatest({', '.join(times)})"
+            since = f"greatest(known_day, {self.wall.day(us)})"
+            parts.append(
+                f"SELECT day, {since}, gone_day, 0, hash({key}, {text(name)}, {quoted(name)}, known_at) FROM {rows} "
+                f"WHERE {quoted(name)} IS NOT NULL"
+            )
+        return " UNION ALL ".join(parts)
+
+
+def _count(con: duckdb.DuckDBPyConnection, rows: str) -> int:
+    found = con.execute(f"SELECT count(*) {rows}").fetchone()
+    return int(found[0]) if found else 0

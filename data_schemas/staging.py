@@ -1,0 +1,197 @@
+"""One scan of a source: typed, checked rows on disk by local day, and what is set aside of the others.
+
+Ids are hashed in that scan; staged files hold no raw one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from data_schemas import checks
+from data_schemas.checks import Plan, Rule, WallClock
+from data_schemas.errors import BadInput
+from data_schemas.hashing import CalleeKey, mask_sql
+from data_schemas.manifest import WHOLE
+from data_schemas.sources import REJECT_ERRORS, RawTable, first_line, quoted, text
+from data_schemas.tables import Table
+
+_BAD = "-1"
+"""The partition of rows that broke a rule."""
+BROKEN_LINE = Rule("", "is a broken line (too many or too few fields, or a stray quote)")
+_BROKEN = "broken_lines"
+
+
+@dataclass
+class Staged:
+    """A table after its scan.
+
+    rows_in: all rows of the source, broken lines too. quarantined: rule -> rows.
+    scopes: scope -> staged files of its good rows, ascending.
+    naive: time columns that had cells without zone.
+    """
+
+    raw: RawTable
+    plan: Plan
+    view: str
+    rows_in: int = 0
+    quarantined: Counter[Rule] = field(default_factory=Counter)
+    scopes: dict[str, list[Path]] = field(default_factory=dict)
+    naive: list[str] = field(default_factory=list)
+
+    @property
+    def table(self) -> Table:
+        """The contract."""
+        return self.plan.table
+
+    @property
+    def bad(self) -> int:
+        """Rows that broke a rule."""
+        return sum(self.quarantined.values())
+
+
+def stage(con: duckdb.DuckDBPyConnection, raw: RawTable, table: Table, wall: WallClock, key: CalleeKey, folder: Path) -> Staged:
+    """Scan a source once into `folder`.
+
+    Raises BadInput when it cannot be read, lacks a required column or has a type that cannot fit.
+    """
+    con.execute(f"DROP TABLE IF EXISTS {REJECT_ERRORS}")
+    con.execute("DROP TABLE IF EXISTS reject_scans")
+    view = raw.relation(con)
+    columns = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {view}").fetchall()}
+    staged = Staged(raw, checks.plan(table, columns, wall, key, raw.describe()), view)
+    scope = "day" if table.big else "0"
+    rows = f"SELECT *, CASE WHEN rule > 0 THEN {_BAD} ELSE {scope} END AS part FROM ({staged.plan.select(view)})"
+    folder.mkdir(parents=True)
+    try:
+        con.execute(f"COPY ({rows}) TO {text(folder)} (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (part))")
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        raise BadInput(f"{raw.describe()}: not readable to its end ({first_line(error)}); write it anew") from None
+    _count(con, staged, folder)
+    return staged
+
+
+def _count(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None:
+    parts = {path.name.removeprefix("part="): sorted(path.glob("*.parquet")) for path in folder.iterdir()}
+    naive = 0
+    if parts:
+        files = f"{folder}/*/*.parquet"
+        counts = con.execute(
+            f"SELECT rule, count(*), bit_or(naive) FROM read_parquet({text(files)}, hive_partitioning = false) GROUP BY rule"
+        ).fetchall()
+        for rule, rows, bits in counts:
+            staged.rows_in += rows
+            naive |= bits
+            if rule:
+                staged.quarantined[staged.plan.rules[rule - 1]] += rows
+    staged.naive = [name for place, name in enumerate(staged.plan.naive) if naive >> place & 1]
+    parts.pop(_BAD, None)
+    if staged.table.big:
+        staged.scopes = {day: parts[day] for day in sorted(parts, key=int)}
+    elif parts:
+        staged.scopes = {WHOLE: parts["0"]}
+    con.execute(f"DROP TABLE IF EXISTS {_BROKEN}")
+    if con.execute(f"SELECT count(*) FROM duckdb_tables() WHERE table_name = '{REJECT_ERRORS}'").fetchone() != (0,):
+        con.execute(
+            f"CREATE TEMP TABLE {_BROKEN} AS SELECT parse_filename(any_value(file_path)) AS source, line, "
+            f"{_kept_of_line(staged.table)} AS kept "
+            f"FROM {REJECT_ERRORS} JOIN reject_scans USING (scan_id, file_id) GROUP BY scan_id, file_id, line"
+        )
+        row = con.execute(f"SELECT count(*) FROM {_BROKEN}").fetchone()
+        broken = row[0] if row else 0
+        if broken:
+            staged.rows_in += broken
+            staged.quarantined[BROKEN_LINE] += broken
+        con.execute(f"DROP TABLE {REJECT_ERRORS}")
+        con.execute("DROP TABLE reject_scans")
+
+
+def _kept_of_line(table: Table) -> str:
+    """SQL of what may be kept of a broken line: where its fields lie is unknown, so with ids about only the first one."""
+    line = "trim(any_value(csv_line), chr(10) || chr(13))"
+    personal = any(column.personal for column in table.columns)
+    return mask_sql(f"regexp_extract({line}, '^[^,;|\\t]*')" if personal else line)
+
+
+def example(con: duckdb.DuckDBPyConnection, staged: Staged, rule: Rule) -> str:
+    """A value that broke a rule, masked; "" where the rule is about an empty cell, a personal one or a whole line."""
+    if rule is BROKEN_LINE or rule.says == "is empty" or staged.table.column(rule.column).personal:
+        return ""
+    number = staged.plan.rules.index(rule) + 1
+    value = mask_sql(f"CAST({quoted('raw ' + rule.column)} AS VARCHAR)")
+    rows = staged.plan.select(staged.view, f", {value} AS example")
+    found = con.execute(f"SELECT example FROM ({rows}) WHERE rule = {number} LIMIT 1").fetchone()
+    return str(found[0])[:40] if found else ""
+
+
+def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path, now: str) -> str:
+    """Write the rows that broke a rule below `folder`; the name of the file, which follows from its content."""
+    parts = []
+    plan = staged.plan
+    if staged.bad > staged.quarantined[BROKEN_LINE]:
+        cells = ", ".join(f"{text(name)}, {_shown(plan, name)}" for name in plan.columns if not name.startswith("__"))
+        rows = plan.select(staged.view, f", CAST(json_object({cells}) AS VARCHAR) AS row_json")
+        rules = ", ".join(f"({n}, {text(rule.says)}, {text(rule.column)})" for n, rule in enumerate(plan.rules, 1))
+        parts.append(
+            f'SELECT {text(staged.table.name)} AS "table", r.says AS rule, r.name AS "column", b.source, b.row_json AS "row" '
+            f"FROM ({rows}) b JOIN (VALUES {rules}) r(number, says, name) ON b.rule = r.number"
+        )
+    if staged.quarantined[BROKEN_LINE]:
+        parts.append(
+            f"SELECT {text(staged.table.name)}, {text(BROKEN_LINE.says)}, '', source, "
+            f"CAST(json_object('line', line, 'text', kept) AS VARCHAR) FROM {_BROKEN}"
+        )
+    return _write_named(con, " UNION ALL ".join(parts), folder, f", TIMESTAMP {text(now)} AS ingested_at")
+
+
+def write_aside(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> str:
+    """Write the columns that the contract lacks, beside the key, below `folder`; the name of the file."""
+    plan = staged.plan
+    keep = [quoted(name) for name in (*plan.table.key, plan.table.event_time) if name not in plan.unknown]
+    extra = "".join(f", {_masked(plan.columns[name], 'raw ' + name)} AS {quoted('raw ' + name)}" for name in plan.unknown)
+    chosen = ", ".join(dict.fromkeys(keep)) + "".join(f", {quoted('raw ' + name)} AS {quoted(name)}" for name in plan.unknown)
+    return _write_named(con, f"SELECT {chosen} FROM ({plan.select(staged.view, extra)}) WHERE rule = 0", folder, "")
+
+
+def _write_named(con: duckdb.DuckDBPyConnection, rows: str, folder: Path, extra: str) -> str:
+    """Write rows; the name is a fingerprint of them without `extra`, in any order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "part.parquet"
+    con.execute(f"COPY (SELECT *{extra} FROM ({rows})) TO {text(path)} (FORMAT parquet, COMPRESSION zstd)")
+    names = [name for name, *_ in con.execute(f"DESCRIBE ({rows})").fetchall()]
+    content = con.execute(
+        f"SELECT count(*), sum(hash({', '.join(map(quoted, names))})) FROM read_parquet({text(path)})"
+    ).fetchone()
+    name = hashlib.sha256(repr((names, content)).encode()).hexdigest()[:20] + ".parquet"
+    path.replace(folder / name)
+    return name
+
+
+def _shown(plan: Plan, name: str) -> str:
+    """SQL of a raw cell as quarantine may show it."""
+    raw = f"CAST({quoted('raw ' + name)} AS VARCHAR)"
+    if name not in plan.table.names:
+        return mask_sql(raw)
+    column = plan.table.column(name)
+    if column.personal:
+        return f"CAST(t.{quoted(name)} AS VARCHAR)"
+    if name in plan.table.key and column.kind == "string":
+        return raw
+    if column.kind == "timestamp":
+        return f"CASE WHEN t.{quoted(name)} IS NOT NULL THEN {raw} ELSE {mask_sql(raw)} END"
+    return mask_sql(raw)
+
+
+def _masked(kind: str, name: str) -> str:
+    """SQL of a raw cell of a column without contract, numbers of persons blotted out and other types as they are."""
+    if kind in ("BOOLEAN", "DATE", "TIME") or kind.startswith("TIMESTAMP"):
+        return quoted(name)
+    if kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL"):
+        return f"CASE WHEN abs({quoted(name)}) < 1e6 THEN CAST({quoted(name)} AS VARCHAR) ELSE '#######' END"
+    return mask_sql(f"CAST({quoted(name)} AS VARCHAR)")
