@@ -1,1 +1,1 @@
-
+"""What runs in production: the published scoring module, batch scoring, levels, actions and the ranking."""

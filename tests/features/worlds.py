@@ -130,7 +130,7 @@ def stamp(row: dict, table: str, zone: str, known: datetime | None = None, gone_
 def random_world(
     seed: int, zone: str = "Asia/Shanghai", days: int = 45, first: int = 20_500, optional: bool = True
 ) -> MemoryLake:
-    """A few lines, some weeks, events that crowd around midnights, late knowledge, corrections; `optional`: all optional columns."""
+    """A few lines, some weeks, events crowded around midnights, late knowledge, corrections; `optional`: all optional columns."""
     rng = np.random.default_rng(seed)
     pick = lambda *values: values[rng.integers(len(values))]  # noqa: E731
     tables: dict[str, list[dict]] = {name: [] for name in SCHEMAS}

@@ -1,0 +1,57 @@
+"""Where everything of a home lies: the one place that knows the names of its files and folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home folder: lake, MLflow store, scores, reports and settings of one company."""
+
+    root: Path
+
+    @property
+    def lake(self) -> Path:
+        """The lake (see data_schemas.lake)."""
+        return self.root / "lake"
+
+    @property
+    def mlflow_db(self) -> Path:
+        """The SQLite store of MLflow, where no server is set."""
+        return self.root / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """The artifacts of MLflow, where no server is set."""
+        return self.root / "mlartifacts"
+
+    @property
+    def prefect(self) -> Path:
+        """Prefect's own folder, where no server is set."""
+        return self.root / "prefect"
+
+    @property
+    def scratch(self) -> Path:
+        """Where the engine spills to; empty between runs."""
+        return self.root / "scratch"
+
+    @property
+    def model_cache(self) -> Path:
+        """Bundles of registered versions, downloaded and checked."""
+        return self.root / "model-cache"
+
+    @property
+    def scores(self) -> Path:
+        """All days of scores."""
+        return self.root / "scores"
+
+    def scores_file(self, as_of: date) -> Path:
+        """The scores of one day."""
+        return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
+
+    def report_folder(self, as_of: date) -> Path:
+        """The ranking of one day: ranking.html, ranking.xlsx, ranking.csv."""
+        return self.root / "reports" / as_of.isoformat()
