@@ -1,0 +1,397 @@
+"""The published model: reads a bundle and gives the scores. One file, so that MLflow can carry it with the model.
+
+It imports nothing of bancast. Our own scoring imports it as `serving.published` and reads bundles as data. MLflow loads
+this same file as a "model from code" under a name of its own; only then does the last statement hand it a PythonModel.
+A bundle is LightGBM text and JSON, listed with SHA-256 in its manifest.json: anything else in the folder is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+
+FORMAT, FORMAT_VERSION = "bancast-model", 1
+KINDS = ("time", "table", "rule")
+REASONS = 3
+"""Reasons given at most for a line, and actions too."""
+_CHUNK = 16_384
+"""Rows explained at a time: bounds the memory of contributions (rows x features x 8 bytes) to tens of MB."""
+_WINDOW = re.compile(r"_\d+d$")
+
+
+class Forecast:
+    """A bundle, verified and ready to score.
+
+    meta: its model.json. version: the first 12 hex digits of the SHA-256 of manifest.json. names: feature columns, in order.
+    horizons: days, ascending. headline: the position among them of the horizon that ranks lines.
+    threads: LightGBM's; 0 takes all cores.
+    """
+
+    def __init__(self, meta: dict[str, Any], boosters: dict[int, list[lightgbm.Booster]], version: str, threads: int = 0) -> None:
+        self.meta = meta
+        self.version = version
+        self.threads = threads
+        self.names: list[str] = [feature["name"] for feature in meta["features"]]
+        self.horizons: list[int] = sorted(meta["horizons"])
+        self.headline = self.horizons.index(meta["headline"])
+        self._boosters = boosters
+        self._bases = np.unique([base(name) for name in self.names], return_inverse=True)[1]
+        # A rule knows only "too much", whatever a feature's direction for a learned model.
+        directions = [1 if meta["kind"] == "rule" else feature.get("direction", 0) for feature in meta["features"]]
+        self._directions = np.array(directions, dtype=int)
+
+    @classmethod
+    def read(cls, folder: Path | str, part: str = "", threads: int = 0) -> Forecast:
+        """Verify every file of a bundle and read it; part="evaluation" reads the twin that the gate compares.
+
+        Raises ValueError with one line that names the file and what is wrong with it.
+        """
+        files, version = verify(Path(folder))
+        prefix = f"{part}/" if part else ""
+
+        def text(name: str) -> str:
+            if prefix + name not in files:
+                raise ValueError(f"{folder}: `{prefix}{name}` is not in the bundle")
+            return files[prefix + name].decode("utf-8")
+
+        try:
+            meta = json.loads(text("model.json"))
+            _check(meta)
+            boosters = {
+                int(horizon): [lightgbm.Booster(model_str=text(name)) for name in names]
+                for horizon, names in meta.get("boosters", {}).items()
+            }
+            for booster in (booster for several in boosters.values() for booster in several):
+                if booster.num_feature() != len(meta["features"]):
+                    raise ValueError(f"a booster has {booster.num_feature()} features, model.json {len(meta['features'])}")
+        except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, lightgbm.basic.LightGBMError) as error:
+            raise ValueError(f"{folder}: the bundle is malformed ({type(error).__name__}: {error})") from None
+        except ValueError as error:
+            raise ValueError(error if str(folder) in str(error) else f"{folder}: {error}") from None
+        return cls(meta, boosters, version, threads)
+
+    def matrix(self, frame: pd.DataFrame) -> np.ndarray:
+        """The feature columns of a frame as float64 (n, F), NaN where missing; ValueError names an absent or textual one."""
+        absent = [name for name in self.names if name not in frame.columns]
+        if absent:
+            more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+            raise ValueError(f"feature columns missing: {', '.join(absent[:5])}{more}; give each, NaN where unknown")
+        values = np.empty((len(frame), len(self.names)))
+        for position, name in enumerate(self.names):
+            try:
+                values[:, position] = pd.to_numeric(frame[name]).to_numpy(dtype=np.float64, na_value=np.nan)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"feature column `{name}` is not numeric ({error}); give numbers, NaN where unknown") from None
+        return values
+
+    def margins(self, frame: pd.DataFrame) -> np.ndarray:
+        """Raw margins (n, H), horizons ascending: the mean raw score of the boosters; for a rule, its score at each."""
+        return self._margins(self.matrix(frame), self.horizons)
+
+    def risks(self, frame: pd.DataFrame) -> np.ndarray:
+        """Probabilities (n, H) in [0, 1], horizons ascending, never falling as the horizon grows."""
+        return self._risks(self.margins(frame), self.horizons)
+
+    def contributions(self, frame: pd.DataFrame, horizon: int | None = None) -> np.ndarray:
+        """What each feature adds to the margin (n, F) at a horizon (headline by default), without the bias.
+
+        Exact tree SHAP in log-odds, the mean over boosters; for a rule, value over limit.
+        """
+        return self._contributions(self.matrix(frame), self.meta["headline"] if horizon is None else horizon)
+
+    def score(
+        self, frame: pd.DataFrame, *, levels: dict[str, Any] | None = None, model_version: str | None = None
+    ) -> pd.DataFrame:
+        """The published output, one row a row of `frame`, in its order and with its index.
+
+        frame: the id column, the features, and optionally as_of and the group column. Ranks are within each as_of.
+        levels: overrides model.json's. model_version: what stands in that column, `version` by default.
+        reasons and actions are lists of plain dicts, with None for what is not known.
+        """
+        key = self.meta["id"]
+        if key not in frame.columns:
+            raise ValueError(f"column `{key}` is missing; give one id a row")
+        days = pd.to_datetime(frame["as_of"]).dt.normalize() if "as_of" in frame.columns else pd.Series(pd.NaT, frame.index)
+        days = days.astype("datetime64[s]")
+        if frame[key].isna().any():
+            raise ValueError(f"column `{key}` has rows without an id; give each row one")
+        twice = pd.DataFrame({"id": frame[key], "as_of": days}).duplicated().to_numpy()
+        if twice.any():
+            raise ValueError(f"column `{key}`: `{frame[key][twice].iloc[0]}` is there twice for one as_of; give each id once")
+        values = self.matrix(frame)
+        margins = self._margins(values, self.horizons)
+        risks = self._risks(margins, self.horizons)
+        ranks = self._ranks(frame[key], days, risks[:, self.headline], margins[:, self.headline])
+        colours = _levels({**self.meta["levels"], **(levels or {})}, risks[:, self.headline], ranks)
+        usual = self._usual(frame)
+        reasons, actions = self._advice(values, usual, risks[:, self.headline], colours)
+        out = pd.DataFrame({key: frame[key]}, index=frame.index)
+        if self.meta["kind"] == "table":
+            out["risk"] = risks[:, self.headline]
+        else:
+            out.insert(0, "as_of", days)
+            for position, horizon in enumerate(self.horizons):
+                out[f"risk_{horizon}d"] = risks[:, position]
+        out["rank"] = ranks.astype("int32")
+        out["level"] = pd.Series(colours, index=frame.index, dtype="str")
+        out["reasons"] = pd.Series(reasons, index=frame.index, dtype=object)
+        if self.meta["kind"] != "table":
+            out["actions"] = pd.Series(actions, index=frame.index, dtype=object)
+            out["model_version"] = pd.Series(model_version or self.version, index=frame.index, dtype="str")
+            out["data_fingerprint"] = pd.Series(self.meta.get("data_fingerprint", ""), index=frame.index, dtype="str")
+        return out
+
+    def example(self) -> pd.DataFrame:
+        """Two rows as `score` takes them, for MLflow's signature and input example: one usual, one with nothing known."""
+        usual = self.meta.get("usual", {}).get("", {})
+        rows = {name: [float(usual.get(name, 0.0)), np.nan] for name in self.names}
+        ids: dict[str, list[Any]] = {self.meta["id"]: ["line-1", "line-2"]}
+        if self.meta["kind"] != "table":
+            ids = {"as_of": [pd.Timestamp("2026-01-05")] * 2, **ids, self.meta.get("group") or "carrier": ["A", "B"]}
+        return pd.DataFrame({**ids, **rows})
+
+    def _margins(self, values: np.ndarray, horizons: list[int]) -> np.ndarray:
+        if len(values) == 0:
+            return np.empty((0, len(horizons)))
+        if self.meta["kind"] == "rule":
+            return np.repeat(self._over_limit(values).max(axis=1, keepdims=True), len(horizons), axis=1)
+        columns = []
+        for horizon in horizons:
+            scores = [
+                booster.predict(values, raw_score=True, num_iteration=-1, num_threads=self.threads)
+                for booster in self._boosters[horizon]
+            ]
+            columns.append(np.mean(scores, axis=0))
+        return np.column_stack(columns)
+
+    def _risks(self, margins: np.ndarray, horizons: list[int]) -> np.ndarray:
+        risks = np.empty(margins.shape)
+        for position, horizon in enumerate(horizons):
+            margin = margins[:, position]
+            if self.meta["kind"] == "rule":
+                # A hazard in proportion to the score: 0 -> 0, at the limits -> base_rate, far over them -> 1.
+                risks[:, position] = -np.expm1(margin * np.log1p(-self.meta["rule"]["base_rate"][str(horizon)]))
+            else:
+                knots = self.meta["calibration"][str(horizon)]
+                risks[:, position] = np.interp(margin, knots["x"], knots["y"])
+        return np.clip(np.maximum.accumulate(risks, axis=1), 0.0, 1.0)
+
+    def _contributions(self, values: np.ndarray, horizon: int) -> np.ndarray:
+        total = np.zeros(values.shape)
+        if len(values) == 0:
+            return total
+        if self.meta["kind"] == "rule":
+            return self._over_limit(values)
+        for booster in self._boosters[horizon]:
+            shap = booster.predict(values, pred_contrib=True, num_iteration=-1, num_threads=self.threads)
+            total += np.asarray(shap)[:, :-1]
+        return total / len(self._boosters[horizon])
+
+    def _over_limit(self, values: np.ndarray) -> np.ndarray:
+        """Value over limit (n, F); 0 where there is no limit or no value."""
+        limits: np.ndarray = np.array([self.meta["rule"]["limits"].get(name, np.nan) for name in self.names])
+        return np.nan_to_num(np.maximum(values, 0.0) / limits, nan=0.0, posinf=np.finfo(float).max)
+
+    def _ranks(self, ids: pd.Series, days: pd.Series, risk: np.ndarray, margin: np.ndarray) -> np.ndarray:
+        """1 = highest risk within its as_of; ties by margin, then by id."""
+        try:
+            codes = pd.factorize(ids, sort=True)[0]
+        except TypeError:  # ids of mixed types
+            codes = pd.factorize(ids.astype(str), sort=True)[0]
+        groups = pd.factorize(days, use_na_sentinel=False)[0]
+        order = np.lexsort((codes, -margin, -risk, groups))
+        ranks = np.empty(len(ids), dtype=np.int64)
+        ranks[order] = pd.Series(groups[order]).groupby(groups[order]).cumcount().to_numpy() + 1
+        return ranks
+
+    def _usual(self, frame: pd.DataFrame) -> np.ndarray:
+        """What is usual (n, F) for each row's group, for all lines where the group is not known; NaN: not known."""
+        known = self.meta.get("usual", {})
+        group = self.meta.get("group")
+        groups = frame[group].astype(object) if group and group in frame.columns else pd.Series("", frame.index, dtype=object)
+        codes, found = pd.factorize(groups, use_na_sentinel=False)
+        table = [
+            [chosen.get(name, np.nan) for name in self.names]
+            for chosen in (known[name] if isinstance(name, str) and name in known else known.get("", {}) for name in found)
+        ]
+        return np.array(table, dtype=float).reshape(len(found), len(self.names))[codes]
+
+    def _advice(
+        self, values: np.ndarray, usual: np.ndarray, risk: np.ndarray, colours: np.ndarray
+    ) -> tuple[list[list[dict[str, Any]]], list[list[dict[str, Any]]]]:
+        """The reasons and the actions of each row, a chunk at a time."""
+        reasons: list[list[dict[str, Any]]] = []
+        actions: list[list[dict[str, Any]]] = [[] for _ in values]
+        for start in range(0, len(values), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            given = self._contributions(values[chunk], self.meta["headline"])
+            reasons += self._reasons(given, values[chunk], usual[chunk])
+            rows = start + np.flatnonzero(colours[chunk] != "green")
+            for row, action in self._actions(rows, values, usual, given[rows - start], risk, reasons):
+                actions[row].append(action)
+        for several in actions:
+            several.sort(key=lambda action: action["risk_after"])  # stable: then as in the playbook
+            del several[REASONS:]
+        return reasons, actions
+
+    def _reasons(self, given: np.ndarray, values: np.ndarray, usual: np.ndarray) -> list[list[dict[str, Any]]]:
+        """The strongest positive contributions of each row, one window a feature."""
+        left = np.where(given > 0, given, 0.0)
+        rows = np.arange(len(given))
+        found: list[list[dict[str, Any]]] = [[] for _ in rows]
+        for _ in range(REASONS):
+            best = left.argmax(axis=1) if left.shape[1] else np.zeros(len(rows), dtype=int)  # ties: the earlier feature
+            for row in np.flatnonzero(left[rows, best] > 0):
+                feature = self.meta["features"][best[row]]
+                found[row].append(
+                    {
+                        "family": feature["family"],
+                        "feature": feature["name"],
+                        "value": _known(values[row, best[row]]),
+                        "usual": _known(usual[row, best[row]]),
+                        "contribution": float(given[row, best[row]]),
+                    }
+                )
+            left[self._bases[None, :] == self._bases[best][:, None]] = 0.0
+        return found
+
+    def _actions(
+        self,
+        rows: np.ndarray,
+        values: np.ndarray,
+        usual: np.ndarray,
+        given: np.ndarray,
+        risk: np.ndarray,
+        reasons: list[list[dict[str, Any]]],
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Each action that a row's reasons call for, with the headline risk once its features are as usual."""
+        horizons = self.horizons[: self.headline + 1]
+        families = [{reason["family"] for reason in reasons[row]} for row in rows]
+        for action in self.meta.get("actions", []):
+            called = np.array([bool(own.intersection(action["families"])) for own in families], dtype=bool)
+            if not called.any():
+                continue
+            chosen, now = rows[called], values[rows[called]]
+            eased = np.array([name in action["features"] or base(name) in action["features"] for name in self.names], dtype=bool)
+            norm, by_reason = usual[chosen], given[called] > 0
+            worse = np.where(self._directions > 0, now > norm, np.where(self._directions < 0, now < norm, by_reason))
+            moved = eased & worse & ~np.isnan(norm) & ~np.isnan(now)
+            after = risk[chosen].copy()
+            touched = moved.any(axis=1)
+            if touched.any():
+                then = np.where(moved, norm, now)[touched]
+                after[touched] = self._risks(self._margins(then, horizons), horizons)[:, -1]
+            for row, then_risk in zip(chosen, after, strict=True):
+                if then_risk <= risk[row]:  # what the model expects to make things worse is no advice
+                    yield int(row), {"action": action["name"], "risk_after": float(then_risk)}
+
+
+def base(name: str) -> str:
+    """A feature's name without its window: calls_7d -> calls."""
+    return _WINDOW.sub("", name)
+
+
+def verify(folder: Path) -> tuple[dict[str, bytes], str]:
+    """The files of a bundle as they were hashed (path -> bytes), and its version; ValueError where the manifest disagrees."""
+    path = folder / "manifest.json"
+    if path.is_symlink() or not path.is_file():
+        raise ValueError(f"{path}: not there; this is no model bundle")
+    raw = path.read_bytes()
+    try:
+        manifest = json.loads(raw)
+        listed: dict[str, str] = manifest["files"]
+        if (manifest["format"], manifest["version"]) != (FORMAT, FORMAT_VERSION):
+            raise ValueError(f"{path}: format {manifest['format']} {manifest['version']}, this reads {FORMAT} {FORMAT_VERSION}")
+        names = {str(name): str(digest) for name, digest in listed.items()}
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a manifest ({type(error).__name__}: {error})") from None
+    for name in names:
+        parts = PurePosixPath(name)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name or str(parts) != name:
+            raise ValueError(f"{path}: lists `{name}`, which is no plain path inside the bundle")
+        if parts.suffix not in (".txt", ".json"):
+            raise ValueError(f"{path}: lists `{name}`; a bundle holds only .txt and .json")
+    for found in sorted(folder.rglob("*")):
+        name = found.relative_to(folder).as_posix()
+        if found.is_symlink() or not (found.is_dir() or found.is_file()):
+            raise ValueError(f"{found}: a link or device; a bundle holds plain files only")
+        if found.is_file() and name != "manifest.json" and name not in names:
+            raise ValueError(f"{found}: not listed in the manifest; the bundle was changed after publishing")
+    files: dict[str, bytes] = {}
+    for name, digest in names.items():
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder / name}: listed in the manifest, but missing")
+        files[name] = (folder / name).read_bytes()
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise ValueError(f"{folder / name}: SHA-256 differs from the manifest; the bundle was changed after publishing")
+    return files, hashlib.sha256(raw).hexdigest()[:12]
+
+
+def _check(meta: dict[str, Any]) -> None:
+    """ValueError where model.json cannot give probabilities."""
+    if meta["kind"] not in KINDS:
+        raise ValueError(f"model.json: kind `{meta['kind']}` is none of {', '.join(KINDS)}")
+    if meta["headline"] not in meta["horizons"]:
+        raise ValueError(f"model.json: headline {meta['headline']} is not among the horizons")
+    for horizon in (str(horizon) for horizon in meta["horizons"]):
+        if meta["kind"] == "rule":
+            if not 0 <= meta["rule"]["base_rate"][horizon] < 1:
+                raise ValueError(f"model.json: base_rate of horizon {horizon} is not in [0, 1)")
+            continue
+        x, y = (np.asarray(meta["calibration"][horizon][axis], dtype=float) for axis in "xy")
+        good = len(x) == len(y) > 0 and np.isfinite(x).all() and (np.diff(x) >= 0).all() and (np.diff(y) >= 0).all()
+        if not (good and y[0] >= 0 and y[-1] <= 1):
+            raise ValueError(f"model.json: calibration of horizon {horizon} does not rise within [0, 1]")
+        if not meta["boosters"][horizon]:
+            raise ValueError(f"model.json: horizon {horizon} has no booster")
+    if meta["kind"] == "rule":
+        strange = set(meta["rule"]["limits"]) - {feature["name"] for feature in meta["features"]}
+        if strange or not all(limit > 0 for limit in meta["rule"]["limits"].values()):
+            raise ValueError("model.json: each limit of the rule must be above 0 and of a listed feature")
+
+
+def _levels(levels: dict[str, Any], risk: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """red, orange, yellow or green for each row: by headline risk, or by rank in capacity mode."""
+    if levels["mode"] == "capacity":
+        bounds = np.cumsum([levels[f"{colour}_lines"] for colour in ("red", "orange", "yellow")])
+        conditions = [ranks <= bound for bound in bounds]
+    else:
+        conditions = [risk >= levels[colour] for colour in ("red", "orange", "yellow")]
+    return np.select(conditions, ["red", "orange", "yellow"], "green").astype(object)
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def python_model() -> Any:
+    """The MLflow PythonModel that serves a bundle given as artifact "bundle"."""
+    from mlflow.pyfunc import PythonModel
+
+    class Published(PythonModel):
+        """Takes the frame that Forecast.score takes and gives its scores; as_of as text, so that JSON can carry them."""
+
+        def load_context(self, context):  # type: ignore[no-untyped-def]
+            self.forecast = Forecast.read(context.artifacts["bundle"])
+
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+            scores = self.forecast.score(model_input)
+            if "as_of" in scores.columns:
+                scores["as_of"] = scores["as_of"].dt.strftime("%Y-%m-%d").astype(object).where(scores["as_of"].notna(), None)
+            return scores
+
+    return Published()
+
+
+if __name__ != "serving.published":  # loaded by MLflow from the model's own copy, not imported by bancast
+    import mlflow
+
+    mlflow.models.set_model(python_model())
