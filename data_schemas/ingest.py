@@ -99,7 +99,7 @@ class _Ingest:
         self.stale: list[Path] = []
 
     def run(self, sources: Mapping[str, RawTable]) -> IngestReport:
-        _require(sources)
+        require_tables(sources)
         before = manifest.load(self.root)
         if before and before.zone != self.settings.zone:
             raise BadInput(
@@ -292,7 +292,8 @@ def clean(root: Path, state: Manifest | None) -> None:
                 path.unlink()
 
 
-def _require(sources: Mapping[str, RawTable]) -> None:
+def require_tables(sources: Mapping[str, RawTable]) -> None:
+    """BadInput when a table that the contracts require is not among the sources."""
     beside = next(iter(sources.values())).describe() if sources else "the input"
     for name, table in TABLES.items():
         if not table.optional and name not in sources:
