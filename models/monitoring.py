@@ -1,0 +1,212 @@
+"""Does the forecast still hold? Past risks against the bans that came, and today's scores and features against earlier ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from data_schemas.clock import day_date, day_number
+from data_schemas.errors import BadInput
+from data_schemas.home import Home
+from data_schemas.lake import Lake
+from data_schemas.settings import Settings
+
+Progress = Callable[[str, float], None]
+BINS = 10
+"""Bins of a population stability index: tenths of the reference."""
+SHIFTED, MOVED = 0.25, 0.10
+"""The customary limits of the index: from 0.25 a distribution has shifted, from 0.10 it has moved."""
+SURPRISING = 3.0
+"""Standard deviations between observed and expected bans from which a forecast is off."""
+_FEATURES_SHOWN = 10
+_RISK = re.compile(r"risk_(\d+)d$")
+
+
+@dataclass
+class MonitorReport:
+    """How the forecast fares.
+
+    outcomes: one entry a scored day and horizon that has matured: as_of, horizon (days), model_version, lines, expected and
+        observed bans, z (their distance in standard deviations, were the risks right), hit_rate_50 (share banned among the 50
+        lines of highest risk) and `off`.
+    drift: one entry a risk column and for the features that moved most: name, kind, psi, verdict.
+    drift_says: which days are compared. waiting: scored days of which no horizon has matured yet. known_until: the first day
+        not known yet.
+    """
+
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    drift: list[dict[str, Any]] = field(default_factory=list)
+    drift_says: str = ""
+    waiting: list[str] = field(default_factory=list)
+    known_until: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def monitor(home: Home, settings: Settings, progress: Progress | None = None) -> MonitorReport:
+    """Judge every day of scores in the home by what the lake knows now; BadInput when there is none."""
+    tell = progress or (lambda what, share: None)
+    scored = _scored_days(home)
+    if not scored:
+        raise BadInput(f"home {home.root}: no scores to monitor; run `bancast score --home {home.root}` first")
+    lake = Lake(home.lake)
+    counts = lake.rows("calls")
+    known_until = max((day for day, rows in counts.items() if rows), default=0) + 1
+    delay = settings.train.reporting_delay_days or 0
+    report = MonitorReport(known_until=day_date(known_until).isoformat())
+    tell("bans that came", 0.1)
+    bans, gone = _bans(lake, settings), _deactivated(lake, settings)
+    for place, (as_of, path) in enumerate(scored.items()):
+        tell(f"scores of {as_of}", 0.1 + 0.5 * place / len(scored))
+        scores = _read(path)
+        found = outcomes(scores, bans, gone, as_of, known_until - delay)
+        report.outcomes += found
+        if not found:
+            report.waiting.append(as_of.isoformat())
+    _drift(home, lake, settings, scored, report, tell)
+    off = [entry for entry in report.outcomes if entry["off"]]
+    if off:
+        report.notes.append(f"{len(off)} of {len(report.outcomes)} matured forecasts are off by more than {SURPRISING:g} deviations")
+    if not report.outcomes:
+        report.notes.append(f"no forecast has matured yet: bans are known until {report.known_until}, ingest newer data")
+    tell("done", 1.0)
+    return report
+
+
+def outcomes(scores: pd.DataFrame, bans: pd.DataFrame, gone: pd.Series, as_of: date, known_until: int) -> list[dict[str, Any]]:
+    """Expected and observed bans of one day of scores, for each horizon that ends by local day `known_until`.
+
+    scores: line_id, risk_<h>d, model_version. bans: line_id, day (local day number on which each began). gone: line_id ->
+    local day of deactivation. A line given up within the horizon without a ban is censored: it counts on neither side.
+    """
+    start = day_number(as_of)
+    found = []
+    for name in scores:
+        match = _RISK.match(str(name))
+        if not match or start + int(match[1]) > known_until:
+            continue
+        horizon = int(match[1])
+        banned = set(bans.loc[(bans["day"] >= start) & (bans["day"] < start + horizon), "line_id"])
+        hit = scores["line_id"].isin(banned)
+        left = scores["line_id"].map(gone)
+        kept = hit | ~((left >= start) & (left < start + horizon))
+        risk, observed = scores.loc[kept, name].to_numpy(float), int(hit.sum())
+        spread = float(np.sqrt((risk * (1 - risk)).sum()))
+        expected = float(risk.sum())
+        z = (observed - expected) / spread if spread > 0 else 0.0
+        top = hit[kept].to_numpy()[np.argsort(-risk, kind="stable")[:50]]
+        found.append(
+            {
+                "as_of": as_of.isoformat(),
+                "horizon": horizon,
+                "model_version": str(scores["model_version"].iloc[0]) if len(scores) else "",
+                "lines": int(kept.sum()),
+                "expected": round(expected, 2),
+                "observed": observed,
+                "z": round(z, 2),
+                "hit_rate_50": round(float(top.mean()), 3) if len(top) else 0.0,
+                "off": abs(z) > SURPRISING,
+            }
+        )
+    return found
+
+
+def stability_index(reference: np.ndarray, current: np.ndarray, bins: int = BINS) -> float:
+    """The population stability index of two samples: sum of (p - q) ln(p / q) over quantile bins of the reference.
+
+    Missing values are a bin of their own. Empty bins count as half a value, so that the index stays finite.
+    """
+    parts = []
+    finite = reference[np.isfinite(reference)]
+    edges = np.unique(np.quantile(finite, np.linspace(0, 1, bins + 1)[1:-1])) if finite.size else np.empty(0)
+    for values in (reference, current):
+        known = values[np.isfinite(values)]
+        # Side "left" keeps a value equal to an edge in the lower bin: many features are mostly zero.
+        counts = np.bincount(np.searchsorted(edges, known, side="left"), minlength=len(edges) + 1).astype(float)
+        counts = np.append(counts, len(values) - len(known))
+        counts = np.maximum(counts, 0.5)
+        parts.append(counts / counts.sum())
+    p, q = parts
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def verdict(psi: float) -> str:
+    """The customary word for an index."""
+    return "shifted" if psi >= SHIFTED else "moved" if psi >= MOVED else "stable"
+
+
+def _drift(
+    home: Home, lake: Lake, settings: Settings, scored: dict[date, Path], report: MonitorReport, tell: Progress
+) -> None:
+    """The newest scores, and the features behind them, against the oldest of the same model version."""
+    newest = max(scored)
+    now = _read(scored[newest])
+    version = now["model_version"].iloc[0] if len(now) else ""
+    earlier = [day for day in sorted(scored) if day < newest]
+    same = [day for day in earlier if (_read(scored[day])["model_version"] == version).all()]
+    if not same:
+        report.drift_says = f"Drift needs two days scored by the same model; {version or 'the newest'} has scored {newest} alone."
+        return
+    oldest = same[0]
+    then = _read(scored[oldest])
+    report.drift_says = f"Population stability index, {newest} against {oldest}, model {version}: 0.10 moved, 0.25 shifted."
+    for name in (name for name in now if _RISK.match(str(name))):
+        psi = stability_index(then[name].to_numpy(float), now[name].to_numpy(float))
+        report.drift.append({"name": name, "kind": "risk", "psi": round(psi, 4), "verdict": verdict(psi)})
+    tell("features of both days", 0.65)
+    from features.build import IDS, build_features
+
+    table = build_features(lake, settings, [day_number(oldest), day_number(newest)], scratch=home.scratch)
+    late = (table["as_of"] == pd.Timestamp(newest)).to_numpy()
+    moved = []
+    for name in table.columns.difference(["as_of", *IDS], sort=False):
+        values = table[name].to_numpy(float)
+        moved.append((stability_index(values[~late], values[late]), name))
+    for psi, name in sorted(moved, key=lambda pair: (-pair[0], pair[1]))[:_FEATURES_SHOWN]:
+        report.drift.append({"name": name, "kind": "feature", "psi": round(psi, 4), "verdict": verdict(psi)})
+
+
+def _scored_days(home: Home) -> dict[date, Path]:
+    """Scored days and their files, earliest first."""
+    paths = sorted(home.scores.glob("as_of=*/scores.parquet"))
+    return {date.fromisoformat(path.parent.name.removeprefix("as_of=")): path for path in paths}
+
+
+def _read(path: Path) -> pd.DataFrame:
+    schema = pq.read_schema(path)
+    wanted = [name for name in schema.names if name in ("line_id", "model_version") or _RISK.match(name)]
+    return pq.ParquetFile(path).read(columns=wanted).to_pandas()
+
+
+def _bans(lake: Lake, settings: Settings) -> pd.DataFrame:
+    """line_id and local day of every ban that stands."""
+    from features.engine import open_engine
+
+    with open_engine(settings) as engine:
+        rows = lake.read(engine.con, "bans")
+        return engine.frame(rows.filter(rows.gone_day.isnull()).select("line_id", "day"))
+
+
+def _deactivated(lake: Lake, settings: Settings) -> pd.Series:
+    """line_id -> local day number on which the company gave the line up, for those it gave up."""
+    from features.engine import open_engine
+
+    with open_engine(settings) as engine:
+        rows = lake.read(engine.con, "lines")
+        frame = engine.frame(
+            rows.filter(rows.gone_day.isnull() & rows.deactivated_at.notnull()).select("line_id", "deactivated_at")
+        )
+    local = pd.to_datetime(frame["deactivated_at"], utc=True).dt.tz_convert(settings.zone)
+    days = [day_number(moment.date()) for moment in local]
+    return pd.Series(days, index=frame["line_id"], dtype="float64").groupby(level=0).min()

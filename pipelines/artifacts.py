@@ -1,0 +1,101 @@
+"""What a person sees of a run in Prefect's UI: tables and links beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+_TOP = 20
+
+
+def validation_counts(report: Mapping[str, Any]) -> None:
+    """What became of the rows of each table; `report` is IngestReport.to_dict()."""
+    rows = [
+        {
+            "table": name,
+            "rows in": table["rows_in"],
+            "accepted": table["accepted"],
+            "duplicates": table["duplicates"],
+            "quarantined": sum(table["quarantined"].values()),
+            "new": table["added"],
+            "replaced": table["replaced"],
+            "retracted": table["retracted"],
+            "days changed": len(table["days"]),
+        }
+        for name, table in report["tables"].items()
+    ]
+    notes = "; ".join(report["notes"]) or "Nothing to note."
+    create_table_artifact(key="validation-counts", table=rows, description=f"Rows by table. {notes}")
+
+
+def training(report: Mapping[str, Any], tracking_uri: str) -> None:
+    """The metrics of a training run and a link to it."""
+    metrics(report)
+    mlflow_link(report, tracking_uri)
+
+
+def metrics(report: Mapping[str, Any]) -> None:
+    """The metrics of the model beside both baselines, on the same rows; `report` is TrainReport.to_dict()."""
+    rows = list(metric_rows(report))
+    verdict = "promoted to champion" if report["promoted"] else "champion stays"
+    create_table_artifact(key="metrics", table=rows, description=f"Version {report['version']}: {verdict}. {report['why']}")
+
+
+def metric_rows(report: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """One row a metric: its name, the model's value, then each baseline's."""
+    for name, value in report["metrics"].items():
+        if isinstance(value, int | float):
+            baselines = {other: values.get(name) for other, values in report["baselines"].items() if isinstance(values, Mapping)}
+            yield {"metric": name, "model": value, **baselines}
+
+
+def mlflow_link(report: Mapping[str, Any], tracking_uri: str) -> None:
+    """A link to the run in the MLflow UI, or how to open it where no server is set."""
+    run, where = report["run_id"], tracking_uri.rstrip("/")
+    if where.startswith("http"):
+        create_link_artifact(key="mlflow-run", link=f"{where}/#/runs/{run}", link_text=f"MLflow run {run}")
+        return
+    create_markdown_artifact(
+        key="mlflow-run",
+        markdown=f"MLflow run `{run}`. Start the UI with `mlflow ui --backend-store-uri {where}`, "
+        f"then open [the run](http://127.0.0.1:5000/#/runs/{run}).",
+    )
+
+
+def top_lines(scores: Path, day: str) -> None:
+    """The lines of the highest rank in a scores file."""
+    create_table_artifact(key="top-lines", table=top_rows(scores, _TOP), description=f"The {_TOP} lines most at risk as of {day}")
+
+
+def top_rows(scores: Path, count: int) -> list[dict[str, Any]]:
+    """The first `count` ranks of a scores file, short enough to read: risks, level and the strongest reason."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(scores)
+    rows = table.slice(0, count).to_pylist()
+    risks = [name for name in table.column_names if name.startswith("risk")]
+    return [
+        {
+            "rank": row["rank"],
+            "line": row.get("line_id") or row[table.column_names[0]],
+            "level": row["level"],
+            **{name: round(row[name], 4) for name in risks},
+            "strongest reason": row["reasons"][0]["feature"] if row["reasons"] else "",
+        }
+        for row in rows
+    ]
+
+
+def report_links(files: Mapping[str, str], day: str) -> None:
+    """Where the ranking of a day lies."""
+    lines = "\n".join(f"- {name}: `{path}`" for name, path in files.items())
+    create_markdown_artifact(key="ranking-files", markdown=f"Ranking as of {day}\n\n{lines}")
+
+
+def monitoring(report: Mapping[str, Any]) -> None:
+    """Expected and observed bans of scores that have matured, and drift; `report` is models.monitoring's to_dict()."""
+    create_table_artifact(key="expected-and-observed", table=list(report["outcomes"]), description="Bans by scored day and horizon")
+    create_table_artifact(key="drift", table=list(report["drift"]), description=report["drift_says"])

@@ -1,0 +1,82 @@
+"""The command `bancast`: a thin face on the flows. What is slow to import is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from pipelines import verbs_data, verbs_model
+from pipelines.console import BAD, INTERRUPTED
+
+_EXAMPLES = {
+    "simulate": ("simulate demo-world", "simulate big-world --lines 3000 --days 180 --calls 33 --seed 1"),
+    "ingest": ("ingest my-data", "ingest --mapping kamailio.toml --home my-home"),
+    "features": ("features --from 2026-01-05 --to 2026-03-30 --every 7d --out training.parquet",),
+    "train": (
+        "train",
+        "train --until 2026-03-01",
+        "train --table lines.csv --label banned --id phone",
+    ),
+    "score": ("score", "score --as-of 2026-03-01", "score --table new-lines.csv --out scores.csv"),
+    "report": ("report", "report --as-of 2026-03-01"),
+    "monitor": ("monitor", "monitor --json"),
+    "run": ("run my-data --home my-home", "run --mapping asterisk.toml", "run my-data --as-of 2026-03-01 --json"),
+}
+_VERBS = {
+    "simulate": verbs_data.simulate,
+    "ingest": verbs_data.ingest,
+    "features": verbs_data.features,
+    "train": verbs_model.train,
+    "score": verbs_model.score,
+    "report": verbs_model.report,
+    "monitor": verbs_model.monitor,
+    "run": verbs_model.run,
+}
+
+
+def _epilog(verb: str) -> str:
+    """The examples of a command, one a line (\\b keeps the lines apart)."""
+    return "\b\nExamples:\n" + "\n".join(f"  bancast {example}" for example in _EXAMPLES[verb])
+
+
+# Without Rich's markup --help takes half the time.
+app = typer.Typer(
+    name="bancast",
+    help="Which outbound lines will the carrier ban in the coming days, why, and what to do about it.",
+    epilog="\b\nStart here:\n  bancast simulate demo-world\n  bancast run demo-world\n\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage or bad input.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for _verb, _function in _VERBS.items():
+    app.command(_verb, epilog=_epilog(_verb), short_help=(_function.__doc__ or "").split(":")[0].split(";")[0])(_function)
+
+
+def main() -> None:
+    """Entry point: one line on stderr for wrong usage, and an orderly end on SIGTERM."""
+    signal.signal(signal.SIGTERM, _stop)
+    program = typer.main.get_command(app)
+    try:
+        status = program.main(prog_name="bancast", standalone_mode=False)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "bancast"
+        says = error.format_message() if hasattr(error, "format_message") else str(error)
+        if not says.startswith("Usage:"):  # without any argument the message is the help itself
+            says = f"{where}: {' '.join(says.split()).rstrip('.')}; see {where} --help"
+        print(says, file=sys.stderr)
+        sys.exit(BAD)
+    except (typer.Abort, KeyboardInterrupt):
+        print("bancast: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does, so that locks, temporary files and a temporary Prefect server go."""
+    raise KeyboardInterrupt

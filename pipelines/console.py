@@ -1,0 +1,162 @@
+"""The terminal side of a command: progress on stderr, the result on stdout, errors as one line and an exit status."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import typer
+
+from data_schemas.errors import BadInput
+
+P = ParamSpec("P")
+DONE, FAILED, BAD = 0, 1, 2
+INTERRUPTED = 130
+"""What shells give a process that Ctrl-C ended."""
+_EVERY_S = 10.0
+"""Seconds between two plain lines on the same step."""
+
+
+class Failed(Exception):
+    """An unexpected error, already in the log: `says` is the one line for the user."""
+
+    def __init__(self, says: str) -> None:
+        super().__init__(says)
+
+
+@dataclass
+class Outcome:
+    """What a command did.
+
+    summary: the JSON form. results: (what, where) lines. next: commands to run next, with what each does.
+    notes: lines a person should read. error: set when the work was done as far as it could be and the user must act.
+    """
+
+    summary: dict[str, Any]
+    results: list[tuple[str, str]] = field(default_factory=list)
+    next: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+def command(verb: str) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
+    """Make a function that gives an Outcome into a command: prints it and ends with the exit status (0, 1, 2).
+
+    The function must take `json_` (print the summary as JSON).
+    """
+
+    def decorate(function: Callable[P, Outcome]) -> Callable[P, None]:
+        @functools.wraps(function)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+            as_json = bool(kwargs.get("json_"))
+            try:
+                outcome = function(*args, **kwargs)
+            except BadInput as error:
+                _end(verb, as_json, str(error), "bad input", BAD)
+            except Failed as error:
+                _end(verb, as_json, str(error), "failed", FAILED)
+            except KeyboardInterrupt:
+                _end(verb, as_json, "interrupted; nothing is half-written, a re-run finishes the work", "interrupted", INTERRUPTED)
+            else:
+                _show(verb, outcome, as_json)
+                if outcome.error:
+                    print(f"bancast {verb}: {outcome.error}", file=sys.stderr)
+                    raise typer.Exit(BAD)
+
+        return wrapped
+
+    return decorate
+
+
+def _end(verb: str, as_json: bool, says: str, status: str, code: int) -> None:
+    says = " ".join(says.split())
+    if as_json:
+        print(json.dumps({"command": verb, "status": status, "error": says}, ensure_ascii=False))
+    print(f"bancast {verb}: {says}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _show(verb: str, outcome: Outcome, as_json: bool) -> None:
+    if as_json:
+        status = {"status": "bad input", "error": outcome.error} if outcome.error else {"status": "done"}
+        print(json.dumps({"command": verb, **status, **outcome.summary}, ensure_ascii=False, indent=1, default=str))
+        return
+    for note in outcome.notes:
+        print(f"note: {note}")
+    for head, pairs in (("Results", outcome.results), ("Next", outcome.next)):
+        if pairs:
+            wide = max(len(what) for what, _ in pairs)
+            print(f"\n{head}")
+            for what, where in pairs:
+                print(f"  {what:<{wide}}  {where}")
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[str, str, float], None]]:
+    """A progress sink (stage, what, share) on stderr: bars on a terminal, else one plain line a step."""
+    if not sys.stderr.isatty():
+        yield _Plain()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.fields[stage]:<9}"), BarColumn(30), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as progress:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, what: str, share: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(what, total=1.0, stage=stage)
+            progress.update(tasks[stage], description=what, completed=min(share, 1.0))
+
+        yield tell
+
+
+class _Plain:
+    """One line for each new step, and one now and then while it lasts."""
+
+    def __init__(self) -> None:
+        self.began = self.told = time.monotonic()
+        self.last = ("", "")
+
+    def __call__(self, stage: str, what: str, share: float) -> None:
+        now = time.monotonic()
+        if (stage, what) != self.last or now - self.told >= _EVERY_S:
+            print(f"{now - self.began:6.1f} s  {stage:<9} {100 * min(share, 1.0):3.0f} %  {what}", file=sys.stderr, flush=True)
+            self.last, self.told = (stage, what), now
+
+
+@contextmanager
+def work(home_root: Path) -> Iterator[None]:
+    """Hold the home, log to a file in it and show progress while a command works there.
+
+    An unexpected error is written to the log with its traceback and raised as Failed.
+    """
+    from data_schemas.home import Home
+    from pipelines import runtime
+
+    home = Home(home_root)
+    runtime.quiet(home)
+    try:
+        with runtime.writing(home), runtime.log_file(home) as log:
+            with bar() as sink, runtime.telling(sink):
+                try:
+                    sink("start", f"home {home_root}", 0.0)
+                    yield
+                    sink("start", "done", 1.0)
+                except BadInput:
+                    raise
+                except Exception as error:
+                    logging.getLogger("bancast").exception("unexpected")
+                    first = (str(error).strip().splitlines() or [""])[0][:300]
+                    raise Failed(f"{type(error).__name__}: {first}; the log with the traceback is {log}") from error
+    except OSError as error:
+        raise BadInput(f"home {home_root}: {error.strerror} ({error.filename}); give a --home that can be written") from error

@@ -1,0 +1,112 @@
+"""The flows, as a person sees them in Prefect's UI. Each reads like a table of contents; the work is done elsewhere.
+
+They need no server; with PREFECT_API_URL set they report to that one. Each takes the home for itself while it writes.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from data_schemas.home import Home
+from pipelines import artifacts, steps
+from pipelines.runtime import choose_day, open_lake, writing
+
+# Parameters of a flow are plain values, checked by pydantic: Prefect shows them, and a deployment or the UI can set them.
+
+
+@flow(name="bancast-ingest", persist_result=False)
+def ingest_flow(home: str = "bancast-home", source: str | None = None, mapping: str | None = None) -> dict[str, Any]:
+    """Bring the lake up to date with the tables of folder `source`, or with exports through the file `mapping`."""
+    with writing(Home(Path(home))):
+        report = steps.store_tables(home, source, mapping)
+        artifacts.validation_counts(report)
+    return report
+
+
+@flow(name="bancast-features", persist_result=False)
+def features_flow(first: date, last: date, out: str, every: int = 7, home: str = "bancast-home") -> dict[str, Any]:
+    """Write a labelled table of every feature at as_of days `first` to `last`, `every` days apart, to file `out`."""
+    with writing(Home(Path(home))):
+        return steps.write_table(home, first, last, every, out)
+
+
+@flow(name="bancast-train", persist_result=False)
+def train_flow(home: str = "bancast-home", until: date | None = None) -> dict[str, Any]:
+    """Train a challenger on what was known before `until` (all when None); it becomes champion only if it is as good."""
+    where = Home(Path(home))
+    with writing(where):
+        open_lake(where)
+        report = steps.train_on_lake(home, until)
+        artifacts.training(report, steps.tracking_uri(where))
+    return report
+
+
+@flow(name="bancast-train-table", persist_result=False)
+def train_table_flow(
+    file: str, label: str, id: str, time: str | None = None, name: str = "bancast-table", home: str = "bancast-home"
+) -> dict[str, Any]:
+    """Train on a finished feature table: one row a line (column `id`), one 0/1 column `label`."""
+    where = Home(Path(home))
+    with writing(where):
+        report = steps.train_on_table(home, file, label, id, time, name)
+        artifacts.training(report, steps.tracking_uri(where))
+    return report
+
+
+@flow(name="bancast-score", persist_result=False)
+def score_flow(home: str = "bancast-home", as_of: date | None = None, model: str = "champion") -> dict[str, Any]:
+    """Score every line eligible at `as_of` (the latest day with calls before it when None) with the published model."""
+    where = Home(Path(home))
+    with writing(where):
+        day = choose_day(open_lake(where), as_of)
+        steps.fetch_model(home, model)
+        report = steps.score_lines(home, day, model)
+        artifacts.top_lines(where.scores_file(day), day.isoformat())
+    return report
+
+
+@flow(name="bancast-score-table", persist_result=False)
+def score_table_flow(
+    file: str, out: str, name: str = "bancast-table", model: str = "champion", home: str = "bancast-home"
+) -> dict[str, Any]:
+    """Score a feature table with the model published under `name`, into file `out`."""
+    with writing(Home(Path(home))):
+        steps.fetch_model(home, model, name)
+        return steps.score_file(home, file, out, name, model)
+
+
+@flow(name="bancast-report", persist_result=False)
+def report_flow(home: str = "bancast-home", as_of: date | None = None) -> dict[str, Any]:
+    """Write the ranking of `as_of` (the latest scored day when None): page, workbook and CSV."""
+    with writing(Home(Path(home))):
+        report = steps.write_ranking(home, as_of)
+        artifacts.report_links(report["files"], report["as_of"])
+    return report
+
+
+@flow(name="bancast-monitor", persist_result=False)
+def monitor_flow(home: str = "bancast-home") -> dict[str, Any]:
+    """Compare past risks with the bans that came, and the newest scores and features with earlier ones."""
+    with writing(Home(Path(home))):
+        report = steps.compare(home)
+        artifacts.monitoring(report)
+    return report
+
+
+@flow(name="bancast-run", persist_result=False)
+def run_flow(
+    home: str = "bancast-home", source: str | None = None, mapping: str | None = None, as_of: date | None = None
+) -> dict[str, Any]:
+    """The main job: ingest, train, score, report."""
+    where = Home(Path(home))
+    with writing(where):
+        ingested = ingest_flow(home, source, mapping)
+        day = choose_day(open_lake(where), as_of)
+        trained = train_flow(home, as_of)
+        scored = score_flow(home, day, steps.scoring_alias(trained))
+        reported = report_flow(home, day)
+    return {"as_of": day.isoformat(), "ingest": ingested, "train": trained, "score": scored, "report": reported}

@@ -1,0 +1,56 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def read_day(value: str | date) -> date:
+    """A calendar day from YYYY-MM-DD."""
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is no day; write it as YYYY-MM-DD, e.g. 2026-03-01") from None
+
+
+def read_days(value: str | int) -> int:
+    """A number of days from `7d` or `7`."""
+    match = re.fullmatch(r"([1-9]\d{0,3})d?", str(value))
+    if not match:
+        raise typer.BadParameter(f"{value!r} is no number of days; write it as 7d")
+    return int(match[1])
+
+
+Home = Annotated[Path, typer.Option("--home", metavar="DIR", help="Home: lake, models, scores, reports and bancast.toml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout, and nothing else there.")]
+AsOf = Annotated[
+    date | None,
+    typer.Option(
+        "--as-of",
+        parser=read_day,
+        metavar="DATE",
+        help="Local midnight that is scored: only what was known before it counts. [default: latest with calls]",
+    ),
+]
+Mapping = Annotated[
+    Path | None,
+    typer.Option("--mapping", metavar="FILE", help="Mapping file (TOML) that names the columns of exports of your own."),
+]
+DEFAULT_HOME = Path("bancast-home")
+
+
+def tool(name: str) -> str:
+    """How to call a program of this environment from here, e.g. .venv/bin/mlflow."""
+    path = Path(sys.executable).parent / name
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,124 @@
+"""Commands that bring data in and lay it out: simulate, ingest, features."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data_schemas.errors import BadInput
+from pipelines import options
+from pipelines.console import Outcome, command, work
+from pipelines.options import DEFAULT_HOME, Home, Json, Mapping
+
+Folder = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="DIR", show_default=False, help="Folder with lines, calls, complaints, bans (messages, policies): Parquet or CSV."
+    ),
+]
+
+
+def check_source(source: Path | None, mapping: Path | None) -> None:
+    """BadInput unless there is one thing to read, before anything is made in the home."""
+    from data_schemas.ingest import require_tables
+    from data_schemas.sources import find_sources
+
+    if (source is None) == (mapping is None):
+        what = "nothing to read" if source is None else "two things to read"
+        raise BadInput(f"{what}; give either DIR, a folder of tables, or --mapping FILE")
+    if source is not None:
+        require_tables(find_sources(source))
+    elif mapping is not None and not mapping.is_file():
+        raise BadInput(f"{mapping}: no such mapping file; see docs/own-data.md")
+
+
+@command("simulate")
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write the world to; made when it is not there.")],
+    lines: Annotated[int, typer.Option(min=1, help="Lines of the company.")] = 300,
+    days: Annotated[int, typer.Option(min=1, help="Days of history.")] = 120,
+    calls: Annotated[float, typer.Option(min=0.1, help="Calls of a line on a working day, on average.")] = 40.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed: the same one makes the same world.")] = 7,
+    json_: Json = False,
+) -> Outcome:
+    """Make a world to try bancast on: a made-up company in the contracts, with the true risk beside it."""
+    from pipelines.console import bar
+    from simulator import simulate as make
+
+    with bar() as sink:
+        report = make(out, lines=lines, days=days, calls=calls, seed=seed, progress=lambda what, share: sink("simulate", what, share))
+    return Outcome(
+        summary=report,
+        results=[("world", str(out))],
+        next=[(f"bancast run {out}", "train, score and rank its lines")],
+    )
+
+
+@command("ingest")
+def ingest(
+    source: Folder = None,
+    mapping: Mapping = None,
+    home: Home = DEFAULT_HOME,
+    json_: Json = False,
+) -> Outcome:
+    """Read tables into the home's lake: checked, bad rows in quarantine, callee ids hashed. The same input twice changes nothing."""
+    check_source(source, mapping)
+    with work(home):
+        from pipelines.flows import ingest_flow
+
+        report = ingest_flow(home=str(home), source=source and str(source), mapping=mapping and str(mapping))
+    return Outcome(
+        summary={"home": str(home), **report},
+        notes=report["notes"],
+        results=[("lake", f"{home}/lake ({'changed' if report['changed'] else 'as it was: nothing new'})"), *ingest_lines(report)],
+        next=[
+            (f"bancast train --home {home}", "learn from it"),
+            (f"bancast score --home {home}", "score the lines with the champion"),
+        ],
+    )
+
+
+def ingest_lines(report: dict) -> list[tuple[str, str]]:
+    """One line a table: what became of its rows."""
+    return [
+        (
+            name,
+            f"{table['rows_in']:,} rows in: {table['accepted']:,} accepted ({table['added']:,} new), "
+            f"{table['duplicates']:,} duplicates, {sum(table['quarantined'].values()):,} quarantined",
+        )
+        for name, table in report["tables"].items()
+    ]
+
+
+@command("features")
+def features(
+    first: Annotated[date, typer.Option("--from", parser=options.read_day, metavar="DATE", help="First as_of day.")],
+    last: Annotated[date, typer.Option("--to", parser=options.read_day, metavar="DATE", help="Last as_of day.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the table: .parquet or .csv.")],
+    every: Annotated[int, typer.Option("--every", parser=options.read_days, metavar="DAYS", help="Days from one as_of to the next.")] = 7,
+    home: Home = DEFAULT_HOME,
+    json_: Json = False,
+) -> Outcome:
+    """Write a labelled training table: every feature and label of every line eligible at each as_of day."""
+    from data_schemas.home import Home as HomeFiles
+    from pipelines.files import check_out
+    from pipelines.runtime import day_range, open_lake
+
+    check_out(out)
+    if last < first:
+        raise BadInput(f"--to {last}: before --from {first}; give them in order")
+    earliest, latest = day_range(open_lake(HomeFiles(home)))
+    if first < earliest or last > latest:
+        raise BadInput(f"--from {first} --to {last}: as_of days can be {earliest} to {latest}, after the first calls and the last")
+    with work(home):
+        from pipelines.flows import features_flow
+
+        report = features_flow(home=str(home), first=first, last=last, every=every, out=str(out))
+    return Outcome(
+        summary={"home": str(home), **report},
+        results=[("table", f"{out}: {report['rows']:,} rows, {report['columns']} columns, {report['days']} as_of days")],
+        next=[("docs/features.md", "what each column means")],
+    )

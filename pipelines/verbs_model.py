@@ -1,0 +1,250 @@
+"""Commands that learn and rank: train, score, report, monitor, and run, the main job."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from data_schemas.errors import BadInput
+from data_schemas.home import Home as HomeFiles
+from pipelines import options
+from pipelines.console import Outcome, command, work
+from pipelines.options import DEFAULT_HOME, AsOf, Home, Json, Mapping, tool
+from pipelines.verbs_data import Folder, check_source, ingest_lines
+
+Table = Annotated[
+    Path | None, typer.Option("--table", metavar="FILE", help="A finished feature table, one row a line: Parquet or CSV.")
+]
+_SHOWN = ("average_precision", "roc_auc", "precision_at_5pct", "brier")
+
+
+@command("train")
+def train(
+    until: Annotated[
+        date | None,
+        typer.Option("--until", parser=options.read_day, metavar="DATE", help="Learn only from what was known before this day."),
+    ] = None,
+    table: Table = None,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="With --table: column that is 1 for banned lines.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="With --table: column that names the line.")] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="With --table: column to split by time; by hash of the id without it.")
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="With --table: name the model is registered under.")] = "bancast-table",
+    home: Home = DEFAULT_HOME,
+    json_: Json = False,
+) -> Outcome:
+    """Train a challenger, judge it beside the champion and both baselines, and promote it if it is as good."""
+    if table is not None:
+        if until is not None:
+            raise BadInput("--until goes with the lake; with --table give --time COLUMN, or leave it out")
+        if label is None or id_ is None:
+            raise BadInput("--table needs --label COLUMN and --id COLUMN; name the two columns")
+        if not table.is_file():
+            raise BadInput(f"{table}: no such file; give a Parquet or CSV file with one row a line")
+    elif (label, id_, time) != (None, None, None):
+        raise BadInput("--label, --id and --time go with --table FILE; give the table")
+    else:
+        _check_until(home, until)
+    with work(home):
+        from pipelines.flows import train_flow, train_table_flow
+
+        if table is not None and label is not None and id_ is not None:
+            report = train_table_flow(file=str(table), label=label, id=id_, time=time, name=name, home=str(home))
+        else:
+            report = train_flow(home=str(home), until=until)
+    extra = f" --table FILE --out FILE{'' if name == 'bancast-table' else f' --name {name}'}" if table else ""
+    return Outcome(
+        summary={"home": str(home), **report},
+        notes=[*report["notes"], *_missing(report)],
+        results=_training_lines(report),
+        next=[(f"bancast score{extra} --home {home}", "score with the champion"), *ui(home, "mlflow")],
+        error=report["why"] if report["mode"] == "rule" else None,
+    )
+
+
+@command("score")
+def score(
+    as_of: AsOf = None,
+    table: Table = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="With --table: where the scores go.")] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="With --table: name the model is registered under.")] = "bancast-table",
+    model: Annotated[str, typer.Option("--model", metavar="ALIAS", help="Alias or version number to score with.")] = "champion",
+    home: Home = DEFAULT_HOME,
+    json_: Json = False,
+) -> Outcome:
+    """Score every line eligible at a day with the published model; or, with --table, the rows of a feature table."""
+    if table is not None:
+        return _score_table(table, out, name, model, as_of, home)
+    if out is not None:
+        raise BadInput("--out goes with --table FILE; scores of a day lie in the home")
+    from pipelines.runtime import choose_day, open_lake
+
+    day = choose_day(open_lake(HomeFiles(home)), as_of)
+    with work(home):
+        from pipelines.flows import score_flow
+
+        report = score_flow(home=str(home), as_of=day, model=model)
+    return Outcome(
+        summary={"home": str(home), **report},
+        notes=report["notes"],
+        results=_score_lines(report),
+        next=[(f"bancast report --as-of {day} --home {home}", "the ranking page for ops")],
+    )
+
+
+def _score_table(table: Path, out: Path | None, name: str, model: str, as_of: date | None, home: Path) -> Outcome:
+    from pipelines.files import check_out
+
+    if as_of is not None:
+        raise BadInput("--as-of goes with the lake; a table is scored as it stands")
+    if out is None:
+        raise BadInput("--table needs --out FILE: where the scores go, .parquet or .csv")
+    check_out(out)
+    if not table.is_file():
+        raise BadInput(f"{table}: no such file; give a Parquet or CSV file with one row a line")
+    with work(home):
+        from pipelines.flows import score_table_flow
+
+        report = score_table_flow(file=str(table), out=str(out), name=name, model=model, home=str(home))
+    return Outcome(
+        summary={"home": str(home), **report},
+        notes=report["notes"],
+        results=_score_lines(report),
+        next=[("docs/quality.md", "how good such a model is")],
+    )
+
+
+@command("report")
+def report(as_of: AsOf = None, home: Home = DEFAULT_HOME, json_: Json = False) -> Outcome:
+    """Write the ranking of a scored day for ops: a page, a workbook and a CSV, in Chinese and English."""
+    from pipelines.runtime import scored_day
+
+    day = scored_day(HomeFiles(home), as_of)
+    with work(home):
+        from pipelines.flows import report_flow
+
+        made = report_flow(home=str(home), as_of=day)
+    return Outcome(
+        summary={"home": str(home), **made},
+        results=list(made["files"].items()),
+        next=[(f"bancast monitor --home {home}", "how past forecasts fared")],
+    )
+
+
+@command("monitor")
+def monitor(home: Home = DEFAULT_HOME, json_: Json = False) -> Outcome:
+    """Compare past risks with the bans that came, and the newest scores and features with earlier ones."""
+    from pipelines.runtime import open_lake, scored_day
+
+    open_lake(HomeFiles(home))
+    scored_day(HomeFiles(home), None)
+    with work(home):
+        from pipelines.flows import monitor_flow
+
+        made = monitor_flow(home=str(home))
+    outcomes = [
+        (
+            f"{row['as_of']} {row['horizon']:>2} d",
+            f"{row['observed']} bans of {row['lines']:,} lines, expected {row['expected']:.1f} (z {row['z']:+.1f})"
+            f"{', OFF' if row['off'] else ''}; {row['hit_rate_50']:.0%} of the top 50",
+        )
+        for row in made["outcomes"]
+    ]
+    drift = [(row["name"], f"PSI {row['psi']:.3f}, {row['verdict']}") for row in made["drift"]]
+    return Outcome(
+        summary={"home": str(home), **made},
+        notes=[*made["notes"], made["drift_says"]],
+        results=[*outcomes, *drift],
+        next=[(f"bancast train --home {home}", "learn again when forecasts are off or much has shifted")],
+    )
+
+
+@command("run")
+def run(
+    source: Folder = None,
+    mapping: Mapping = None,
+    as_of: AsOf = None,
+    home: Home = DEFAULT_HOME,
+    json_: Json = False,
+) -> Outcome:
+    """The main job on a folder of tables: ingest, train, score, and write the ranking page."""
+    check_source(source, mapping)
+    with work(home):
+        from pipelines.flows import run_flow
+
+        made = run_flow(home=str(home), source=source and str(source), mapping=mapping and str(mapping), as_of=as_of)
+    trained, scored = made["train"], made["score"]
+    return Outcome(
+        summary={"home": str(home), **made},
+        notes=[*made["ingest"]["notes"], *trained["notes"], *_missing(trained), *scored["notes"]],
+        results=[
+            *ingest_lines(made["ingest"]),
+            *_training_lines(trained),
+            *_score_lines(scored),
+            *made["report"]["files"].items(),
+        ],
+        next=[
+            (f"xdg-open {made['report']['files']['html']}", "open the ranking page (macOS: open)"),
+            *ui(home, "mlflow"),
+            *ui(home, "prefect"),
+            (f"bancast ingest DIR --home {home}", "every morning: new tables; then score and report"),
+        ],
+        error=trained["why"] if trained["mode"] == "rule" else None,
+    )
+
+
+def ui(home: Path, which: str) -> list[tuple[str, str]]:
+    """The command that opens a UI on what the home keeps, and where the UI then is; a server of the user's own is named instead."""
+    import os
+
+    from data_schemas.settings import load_settings
+
+    if which == "mlflow":
+        if server := load_settings(home).mlflow_uri:
+            return [(server, "MLflow UI: runs and models")]
+        command_ = f"{tool('mlflow')} ui --backend-store-uri sqlite:///{home}/mlflow.db"
+        return [(command_, "MLflow UI: runs and models, then http://127.0.0.1:5000")]
+    if server := os.environ.get("PREFECT_API_URL"):
+        return [(server.removesuffix("/api"), "Prefect UI: flows and artifacts")]
+    where = home.absolute() / "prefect"
+    command_ = f"PREFECT_HOME={where} PREFECT_SERVER_ANALYTICS_ENABLED=false {tool('prefect')} server start"
+    return [(command_, "Prefect UI: flows and artifacts, then http://127.0.0.1:4200")]
+
+
+def _check_until(home: Path, until: date | None) -> None:
+    from pipelines.runtime import day_range, local_today, open_lake
+
+    lake = open_lake(HomeFiles(home))
+    earliest, latest = day_range(lake)
+    if until is not None and until > local_today(lake):
+        raise BadInput(f"--until {until}: in the future; leave it out to learn from all there is")
+    if until is not None and not earliest <= until <= latest:
+        raise BadInput(f"--until {until}: the lake has calls for --until {earliest} to {latest}; choose a day among them")
+
+
+def _missing(report: dict[str, Any]) -> list[str]:
+    return [f"{len(names)} features are missing, the input lacks {source}" for source, names in report["missing"].items()]
+
+
+def _training_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
+    verdict = "champion" if report["promoted"] else "not promoted"
+    shown = []
+    for name in _SHOWN:
+        value = report["metrics"].get(name)
+        if isinstance(value, int | float):
+            others = [f"{other} {values[name]:.3f}" for other, values in report["baselines"].items() if name in values]
+            shown.append(f"{name} {value:.3f}{f' ({chr(44).join(others)})' if others else ''}")
+    return [
+        ("model", f"version {report['version']}, {verdict}: {report['why']}"),
+        ("learned from", f"{report['rows']:,} rows with {report['bans']:,} bans, until {report['trained_until']}"),
+        *(("test", line) for line in shown),
+    ]
+
+
+def _score_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
+    levels = ", ".join(f"{count:,} {level}" for level, count in report["levels"].items())
+    return [("scores", f"{report['file']}: {report['lines']:,} lines ({levels})")]
