@@ -46,6 +46,13 @@ class TrainSettings(_Section):
     headline: int = Field(default=7, description="Horizon that ranks lines and judges models, days.")
     test_days: int = Field(default=28, ge=1, description="Days of snapshots held out, latest, for the test.")
     validation_days: int = Field(default=28, ge=1, description="Days of snapshots before the test, for calibration and stopping.")
+    every_days: int = Field(default=3, ge=1, description="Days between the snapshots that are learnt from.")
+    warmup_days: int = Field(default=14, ge=1, description="First days of calls without snapshots, for windows to fill.")
+    bags: int = Field(default=4, ge=1, description="Models averaged at the headline horizon; other horizons take half of them.")
+    learning_rate: float = Field(default=0.04, gt=0, description="Step of the boosting.")
+    leaves: int = Field(default=15, ge=2, description="Leaves of a tree.")
+    rounds: int = Field(default=600, ge=10, description="Trees at the most; fewer when the validation period says so.")
+    flags: int = Field(default=50, ge=1, description="Lines ops can look at a week: the k of precision at k.")
     min_bans: int = Field(default=30, ge=1, description="Bans needed before a model is trained.")
     max_rows: int = Field(
         default=400_000, ge=1000, description="Training rows past which snapshots are thinned, for time and memory."
@@ -53,6 +60,14 @@ class TrainSettings(_Section):
     reporting_delay_days: int | None = Field(
         default=None, ge=0, description="Days until a ban is surely known; from the data (99th percentile) when not given."
     )
+
+
+class RuleSettings(_Section):
+    """The limits that an ops team watches by hand: the baseline every forecast has to beat."""
+
+    daily_calls: float = Field(default=150.0, gt=0, description="Calls a line a day.")
+    hourly_calls: float = Field(default=40.0, gt=0, description="Calls a line in one clock hour.")
+    weekly_complaints: float = Field(default=2.0, gt=0, description="Complaints about a line in 7 days.")
 
 
 class LevelSettings(_Section):
@@ -87,6 +102,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     features: FeatureSettings = FeatureSettings()
     train: TrainSettings = TrainSettings()
+    rule: RuleSettings = RuleSettings()
     levels: LevelSettings = LevelSettings()
 
     @classmethod

@@ -1,0 +1,129 @@
+"""The training table: snapshots of all lines, their features and their labels, as known at `until`."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_schemas.clock import day_date
+from data_schemas.errors import BadInput
+from data_schemas.lake import Lake
+from data_schemas.settings import Settings
+from features.build import IDS, build_features, missing_features
+from features.catalogue import CATALOGUE
+from features.feature import Feature
+from models.labels import Outcomes, labels, read_outcomes
+
+Progress = Callable[[str, float], None]
+BATCH_ROWS = 500_000
+"""Rows of features held in memory before thinning."""
+
+
+@dataclass
+class Dataset:
+    """Rows to learn from and to be judged on.
+
+    table: as_of, line_id, carrier, number_pool, team and the features. labels: a column `ban_{h}d` a horizon, aligned.
+    weight: how many rows each row stands for, after thinning. missing: source -> features it would have given.
+    """
+
+    table: pd.DataFrame
+    labels: pd.DataFrame
+    weight: np.ndarray
+    features: list[Feature]
+    outcomes: Outcomes
+    fingerprint: str
+    missing: dict[str, list[str]] = field(default_factory=dict)
+
+    def take(self, rows: np.ndarray) -> Dataset:
+        """The rows of a mask or index, in order."""
+        index = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return Dataset(
+            self.table.iloc[index].reset_index(drop=True),
+            self.labels.iloc[index].reset_index(drop=True),
+            self.weight[index],
+            self.features,
+            self.outcomes,
+            self.fingerprint,
+            self.missing,
+        )
+
+
+def snapshot_days(lake: Lake, settings: Settings, until: int) -> list[int]:
+    """As_of days to learn from, ascending: every `train.every_days`, counted back from the last with any mature label.
+
+    The first `train.warmup_days` of the calls are left out: there windows look back past the beginning of the records.
+    """
+    days = [day for day in lake.days("calls") if day < until]
+    if not days:
+        raise BadInput(f"{lake.root}: no calls known before {day_date(until)}; ingest earlier calls, or give a later --until")
+    last = until - min(settings.train.horizons)
+    first = days[0] + settings.train.warmup_days
+    return sorted(range(last, first - 1, -settings.train.every_days))
+
+
+def build_dataset(
+    lake: Lake, settings: Settings, until: int, progress: Progress | None = None, scratch: Path | None = None
+) -> Dataset:
+    """The training table of everything known strictly before local midnight `until` (a day number).
+
+    Features come from the code that scores each morning. Past `train.max_rows` rows without a ban are thinned at random by
+    seed, and those kept weigh more, so that rates stay what they are.
+    """
+    tell = progress or (lambda step, share: None)
+    outcomes = read_outcomes(lake, settings, until)
+    days = snapshot_days(lake, settings, until)
+    if not days:
+        raise BadInput(
+            f"{lake.root}: too little history before {day_date(until)} to learn from; it takes "
+            f"{settings.train.warmup_days} days of calls and at least {min(settings.train.horizons)} more"
+        )
+    parts = []
+    size = max(1, BATCH_ROWS // max(1, sum(lake.rows("lines").values())))
+    batches = [days[start : start + size] for start in range(0, len(days), size)]
+    share = min(1.0, settings.train.max_rows / max(1, sum(lake.rows("lines").values()) * len(days)))
+    for number, batch in enumerate(batches):
+        table = build_features(
+            lake, settings, batch, lambda step, done, n=number: tell(f"features: {step}", (n + done) / len(batches)), scratch=scratch
+        )
+        outcome = labels(table, outcomes, settings.train.horizons)
+        weight = thin(table, outcome, share, settings.train.seed)
+        kept = (weight > 0) & outcome.notna().any(axis=1).to_numpy()
+        parts.append((table[kept], outcome[kept], weight[kept]))
+    table = pd.concat([part[0] for part in parts], ignore_index=True)
+    outcome = pd.concat([part[1] for part in parts], ignore_index=True)
+    weight = np.concatenate([part[2] for part in parts])
+    missing = missing_features(table)
+    lacking = {name for names in missing.values() for name in names}
+    features = [feature for feature in CATALOGUE if feature.name not in lacking]
+    table = table.drop(columns=sorted(lacking))
+    return Dataset(table, outcome, weight, features, outcomes, lake.fingerprint(until), missing)
+
+
+def thin(table: pd.DataFrame, outcome: pd.DataFrame, share: float, seed: int) -> np.ndarray:
+    """A weight a row: 1 for rows with a ban, 1/share for a random `share` of the others, 0 for the rest."""
+    if share >= 1:
+        return np.ones(len(table))
+    banned = (outcome == 1).any(axis=1).to_numpy()
+    keys = table["line_id"].astype(str) + "@" + table["as_of"].astype(str) + f"#{seed}"
+    draw = np.array([zlib.crc32(key.encode()) for key in keys]) / 2**32
+    return np.where(banned, 1.0, np.where(draw < share, 1.0 / share, 0.0))
+
+
+def labelled_table(
+    lake: Lake, settings: Settings, days: Sequence[int], until: int, progress: Progress | None = None, scratch: Path | None = None
+) -> pd.DataFrame:
+    """Features and labels of the given as_of days, for `bancast features`: as_of, ids, features, a label a horizon."""
+    table = build_features(lake, settings, days, progress, scratch=scratch)
+    outcome = labels(table, read_outcomes(lake, settings, until), settings.train.horizons)
+    return pd.concat([table, outcome], axis=1)
+
+
+def id_columns(table: pd.DataFrame) -> list[str]:
+    """The columns of a training table that are not features."""
+    return [name for name in ("as_of", *IDS) if name in table]
