@@ -1,0 +1,88 @@
+"""The ranking for ops: one page, XLSX and CSV of a scored day, in Chinese and English."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from data_schemas.home import Home
+from data_schemas.lake import Lake
+from data_schemas.settings import Settings
+
+FILES = ("ranking.html", "ranking.xlsx", "ranking.csv")
+Progress = Callable[[str, float], None]
+
+
+def write_report(
+    home: Home,
+    settings: Settings,
+    as_of: date,
+    *,
+    scores: Path | None = None,
+    lake: Lake,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write the ranking of a scored day to home.report_folder(as_of), replacing an earlier one.
+
+    scores: a scores file to show instead of the home's own of that day. progress: called with what is being done and the
+    share of the whole that is done. Returns the paths and the headline numbers. The files are written aside and renamed
+    one by one at the end, so a crash leaves the old report. BadInput when the day has no scores, or they cannot be read.
+    """
+    from serving.report import files, page
+    from serving.report.data import LEVELS, read_ranking
+    from serving.report.playbook import read_actions
+
+    tell = progress or (lambda what, share: None)
+    tell("read scores and lines", 0.0)
+    ranking = read_ranking(home, settings, as_of, lake, scores)
+    playbook = read_actions()
+    folder = home.report_folder(as_of)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = folder.parent / f".{as_of.isoformat()}-{os.getpid()}-{uuid4().hex[:8]}"
+    work.mkdir()
+    try:
+        tell("ranking.html", 0.4)
+        (work / FILES[0]).write_text(page.render(ranking, playbook, settings.language), encoding="utf-8")
+        tell("ranking.xlsx", 0.5)
+        files.write_xlsx(work / FILES[1], ranking, playbook, settings.language)
+        tell("ranking.csv", 0.9)
+        files.write_csv(work / FILES[2], ranking, playbook, settings.language)
+        for name in FILES:
+            _settle(work / name)
+        folder.mkdir(exist_ok=True)
+        for name in FILES:
+            os.replace(work / name, folder / name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    tell("report done", 1.0)
+    totals = ranking.totals
+    return {
+        "as_of": as_of.isoformat(),
+        "folder": str(folder),
+        "files": {name.rsplit(".", 1)[1]: str(folder / name) for name in FILES},
+        "lines": totals.lines,
+        **{level: totals.levels[level] for level in LEVELS},
+        "expected_bans": round(totals.expected, 2),
+        "headline_days": ranking.headline,
+        "previous": ranking.previous.as_of.isoformat() if ranking.previous else None,
+        "new": ranking.new,
+        "cleared": len(ranking.cleared),
+        "gone": len(ranking.gone),
+        "model_version": ranking.model_version,
+        "data_fingerprint": ranking.data_fingerprint,
+        "trained_until": ranking.trained_until,
+    }
+
+
+def _settle(path: Path) -> None:
+    """Make the content last through a power cut before the name points to it."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
