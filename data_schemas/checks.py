@@ -12,8 +12,8 @@ from itertools import pairwise
 
 from data_schemas.clock import Clock
 from data_schemas.errors import BadInput
-from data_schemas.hashing import CalleeKey
-from data_schemas.sources import FILE, quoted, text
+from data_schemas.hashing import BLOCK
+from data_schemas.sources import FILE, as_text, quoted, text
 from data_schemas.tables import Column, Table
 
 US_PER_DAY = 86_400_000_000
@@ -87,7 +87,7 @@ class Plan:
     """How one input becomes rows of one contract.
 
     rules: rule number n of a row is rules[n - 1]; 0 is a good row.
-    columns: raw column -> its type.
+    columns: raw column -> its type, of personal ones the type before hashing.
     typed: contract column -> SQL of its typed cell, NULL when it does not convert.
     naive: time column -> SQL of whether its cell has no zone.
     """
@@ -95,7 +95,6 @@ class Plan:
     table: Table
     columns: dict[str, str]
     wall: WallClock
-    key: CalleeKey
     rules: list[Rule] = field(default_factory=list)
     typed: dict[str, str] = field(default_factory=dict)
     naive: dict[str, str] = field(default_factory=dict)
@@ -133,9 +132,9 @@ class Plan:
 
     def _typed(self, relation: str, raw: bool) -> str:
         inner = [f'{self.typed.get(name, f"NULL::{sql_type(self.table.column(name))}")} AS "{name}"' for name in self.table.names]
-        inner += [f'{_empty(quoted(name), self.columns[name])} AS "empty {name}"' for name in self.present]
+        inner += [f'{self._empty(name)} AS "empty {name}"' for name in self.present]
         if has_block(self.table):
-            inner.append(f"{self.key.block_sql(_as_text('callee_id', self.columns['callee_id']))} AS callee_block")
+            inner.append(f"{BLOCK} AS callee_block")
         bits = [f"CASE WHEN {test} THEN {1 << place} ELSE 0 END" for place, test in enumerate(self.naive.values())]
         inner.append(f"CAST({' + '.join(bits) or '0'} AS INTEGER) AS naive")
         inner.append(quoted(FILE))
@@ -145,6 +144,13 @@ class Plan:
         known = f'epoch_us("{self.table.knowledge_time}")' if self.table.knowledge_time else "NULL"
         times = f"{event} AS event_us, greatest({event}, coalesce({known}, {event})) AS known_us"
         return f"SELECT *, {times} FROM (SELECT {', '.join(inner)} FROM {relation})"
+
+    def _empty(self, name: str) -> str:
+        """SQL of whether a cell says nothing; ids are hashes by now, null when empty."""
+        cell, kind = quoted(name), self.columns[name]
+        if self.table.column(name).personal or kind not in ("VARCHAR", "FLOAT", "DOUBLE"):
+            return f"({cell} IS NULL)"
+        return f"({cell} IS NULL OR trim({cell}) = '')" if kind == "VARCHAR" else f"({cell} IS NULL OR isnan({cell}))"
 
     def _broken(self) -> str:
         whens: list[str] = []
@@ -173,7 +179,7 @@ class Plan:
         return f"CASE {' '.join(whens)} ELSE 0 END"
 
 
-def plan(table: Table, columns: dict[str, str], wall: WallClock, key: CalleeKey, where: str) -> Plan:
+def plan(table: Table, columns: dict[str, str], wall: WallClock, where: str) -> Plan:
     """The plan for an input with these columns (name -> type of the engine); `where` names it in errors.
 
     Raises BadInput for a required column that is missing and for a type that can never fit.
@@ -183,10 +189,10 @@ def plan(table: Table, columns: dict[str, str], wall: WallClock, key: CalleeKey,
         found = ", ".join(name for name in columns if not name.startswith("__")) or "none"
         what = f"column `{lacking[0]}`" if len(lacking) == 1 else "columns " + ", ".join(f"`{name}`" for name in lacking)
         raise BadInput(f"{where}: {what} of `{table.name}` missing (found: {found}); rename yours or map them with --mapping")
-    made = Plan(table, columns, wall, key)
+    made = Plan(table, columns, wall)
     for name in made.present:
         column, kind = table.column(name), columns[name]
-        made.typed[name], naive = _convert(column, quoted(name), kind, wall, key, where)
+        made.typed[name], naive = _convert(column, quoted(name), kind, wall, where)
         if naive:
             made.naive[name] = naive
     return made
@@ -214,22 +220,7 @@ def _base(kind: str) -> str:
     return kind.split("(")[0]
 
 
-def _empty(name: str, kind: str) -> str:
-    if kind == "VARCHAR":
-        return f"({name} IS NULL OR trim({name}) = '')"
-    return f"({name} IS NULL OR isnan({name}))" if kind in ("FLOAT", "DOUBLE") else f"({name} IS NULL)"
-
-
-def _as_text(name: str, kind: str) -> str:
-    """SQL of a cell as text: whole numbers without a fraction, as an id that passed through a float column has to be."""
-    cell = quoted(name)
-    if _base(kind) in _FRACTIONAL:
-        whole = f"{cell} = round({cell}) AND abs({cell}) < 9e15"
-        return f"(CASE WHEN {whole} THEN CAST(CAST({cell} AS BIGINT) AS VARCHAR) ELSE CAST({cell} AS VARCHAR) END)"
-    return f"nullif(trim({cell}), '')" if kind == "VARCHAR" else f"CAST({cell} AS VARCHAR)"
-
-
-def _convert(column: Column, name: str, kind: str, wall: WallClock, key: CalleeKey, where: str) -> tuple[str, str]:
+def _convert(column: Column, name: str, kind: str, wall: WallClock, where: str) -> tuple[str, str]:
     """SQL of the typed cell (NULL when it does not convert), and of the test for a time without zone ("" when none)."""
     base = _base(kind)
     is_text, is_int, is_float = kind == "VARCHAR" or base == "ENUM", base in _NUMERIC, base in _FRACTIONAL
@@ -237,8 +228,7 @@ def _convert(column: Column, name: str, kind: str, wall: WallClock, key: CalleeK
     if kind == '"NULL"':
         return f"CAST(NULL AS {sql_type(column)})", ""
     if column.kind == "string" and (is_text or is_int or is_float or base in ("BOOLEAN", "UUID", "DATE")):
-        value = _as_text(column.name, "VARCHAR" if kind == "VARCHAR" else kind)
-        return (key.sql(value) if column.personal else value), ""
+        return (name if column.personal else as_text(column.name, kind)), ""  # the hash, see hashed_view
     if column.kind == "number" and (is_text or is_int or is_float):
         value = f"TRY_CAST({cell if is_text else name} AS DOUBLE)"
         return f"(CASE WHEN isfinite({value}) THEN {value} END)", ""

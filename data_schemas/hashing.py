@@ -1,26 +1,35 @@
-"""The keyed hash that stands for a personal id: HMAC-SHA256 (RFC 2104), cut to a signed 64-bit integer.
+"""The keyed hash that stands for a personal id: keyed BLAKE2b (RFC 7693), 64 bits, as a signed integer.
 
-The engine computes it in the very query that reads the source, so that no raw id reaches a disk.
+Distinct ids are hashed once, in memory; every later step reads the hash, so that no raw id reaches a disk.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
 
 from data_schemas.errors import BadInput
 from data_schemas.settings import Settings
+from data_schemas.sources import as_text, quoted
 
-_BLOCK = 64
-"""Bytes in a block of SHA-256."""
 KEY_FILE = "callee.key"
 MASK = "#######"
 _DIGIT_RUN = r"\d(?:[ ().-]*\d){6,}"
 """Seven digits or more, also with the marks people set between them."""
+_BYTES = 8
+_BATCH = 200_000
+"""Ids hashed at a time."""
+BLOCK = "__callee_block"
+"""The column of a hashed view that holds the hash of a callee's number without its last two digits."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +43,66 @@ class CalleeKey:
         """Names the key without giving it away; the lake's manifest keeps it."""
         return hashlib.sha256(b"bancast callee key\0" + self.secret).hexdigest()[:16]
 
+    @cached_property
+    def _key(self) -> bytes:
+        most = hashlib.blake2b.MAX_KEY_SIZE
+        return self.secret if len(self.secret) <= most else hashlib.blake2b(self.secret, digest_size=most).digest()
+
     def hash(self, value: str) -> int:
-        """The hash of one id, in Python; `sql` gives the same."""
-        digest = hmac.new(self.secret, value.strip(" ").encode(), hashlib.sha256).digest()
-        return int.from_bytes(digest[:8], "big", signed=True)
+        """The hash of one id."""
+        return int(self.hashes([value])[0])
 
-    def sql(self, expression: str) -> str:
-        """SQL of the hash (BIGINT) of a VARCHAR expression; NULL stays NULL."""
-        padded = (self.secret if len(self.secret) <= _BLOCK else hashlib.sha256(self.secret).digest()).ljust(_BLOCK, b"\0")
-        inner, outer = (_blob(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
-        digest = f"sha256({outer} || unhex(sha256({inner} || encode(trim({expression}, ' ')))))"
-        return f"(unhex(left({digest}, 16))::BIT::BIGINT)"
+    def hashes(self, values: list[str]) -> np.ndarray:
+        """The hashes (int64) of ids; spaces around an id do not count."""
+        return self._digests([value.strip(" ") for value in values], b"bancast id")
 
-    def block_sql(self, expression: str) -> str:
-        """SQL of the hash of a number without its last two digits; NULL for ids that are no number of 5 digits or more."""
-        digits = f"translate({expression}, '+- ', '')"
-        return f"(CASE WHEN regexp_full_match({digits}, '[0-9]{{5,}}') THEN {self.sql(f'left({digits}, -2)')} END)"
+    def blocks(self, values: list[str]) -> pa.Array:
+        """The hashes (int64) of numbers without their last two digits; null for ids that are no number of 5 digits or more."""
+        digits = [value if value.isdigit() else value.translate(_MARKS) for value in values]
+        none = [len(number) < 5 or not (number.isascii() and number.isdigit()) for number in digits]
+        return pa.array(self._digests([number[:-2] for number in digits], b"bancast block"), mask=np.array(none, dtype=bool))
+
+    def _digests(self, values: list[str], person: bytes) -> np.ndarray:
+        blake, key = hashlib.blake2b, self._key
+        digests = b"".join([blake(v.encode(), digest_size=_BYTES, key=key, person=person).digest() for v in values])
+        return np.frombuffer(digests, dtype=">i8").astype(np.int64)
+
+
+_MARKS = str.maketrans("", "", "+- ")
+
+
+def hashed_view(
+    con: duckdb.DuckDBPyConnection, key: CalleeKey, view: str, columns: Mapping[str, str], personal: tuple[str, ...], block: bool
+) -> str:
+    """A view over `view` in which hashes (BIGINT) stand for the ids of `personal` columns; its (quoted) name.
+
+    columns: column -> type of the engine. block: adds BLOCK, from the first personal column.
+    The raw ids live in memory (Arrow) while the view is in use.
+    """
+    replaced, joins, extra = [], [], ""
+    for place, name in enumerate(personal):
+        ids = f"ids_{place}"
+        rows = con.execute(f"SELECT DISTINCT {as_text(name, columns[name])} AS raw FROM {view}")
+        con.register(ids, _hashed(key, rows.to_arrow_reader(_BATCH), block and not place))
+        replaced.append(f"{ids}.hash AS {quoted(name)}")
+        joins.append(f"LEFT JOIN {ids} ON {ids}.raw = {as_text(name, columns[name], 'v.')}")
+        extra = f", {ids}.block AS {BLOCK}" if block and not place else extra
+    hashed = quoted("hashed_" + view.strip('"'))
+    stars = f"v.* REPLACE ({', '.join(replaced)}){extra}"
+    con.execute(f"CREATE OR REPLACE TEMP VIEW {hashed} AS SELECT {stars} FROM {view} v {' '.join(joins)}")
+    return hashed
+
+
+def _hashed(key: CalleeKey, batches: pa.RecordBatchReader, block: bool) -> pa.Table:
+    """Ids beside their hashes: raw, hash and, where asked for, block."""
+    done = []
+    for batch in batches:
+        raw = batch.column(0).drop_null()
+        values = raw.to_pylist()
+        columns = {"raw": raw, "hash": pa.array(key.hashes(values))}
+        done.append(pa.table({**columns, "block": key.blocks(values)} if block else columns))
+    empty = pa.schema([("raw", pa.string()), ("hash", pa.int64()), *([("block", pa.int64())] if block else [])]).empty_table()
+    return pa.concat_tables(done) if done else empty
 
 
 def load_key(settings: Settings, home: Path) -> CalleeKey:
@@ -84,7 +137,3 @@ def keep_key(key: CalleeKey, settings: Settings, home: Path) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     os.replace(temporary, path)
-
-
-def _blob(value: bytes) -> str:
-    return "'" + "".join(f"\\x{byte:02X}" for byte in value) + "'::BLOB"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import duckdb
@@ -134,6 +136,7 @@ class _Ingest:
         con = duckdb.connect()
         con.execute(f"SET memory_limit = '{self.settings.memory_gb}GB'")
         con.execute(f"SET temp_directory = {text(self.work / 'spill')}")
+        con.execute("SET temp_file_encryption = true")  # what spills may hold raw ids
         con.execute("SET preserve_insertion_order = false")
         con.execute("SET enable_progress_bar = false")
         con.execute("SET autoinstall_known_extensions = false")
@@ -196,25 +199,27 @@ class _Ingest:
                 names.append(file)
                 self.moves.append((self.work / "beside" / name / kind / file, self.root / kind / name / file))
         days: set[int] = set()
-        for place, (scope, files) in enumerate(staged.scopes.items()):
+        scopes = {scope: self._scope(staged, kept, scope, files) for scope, files in staged.scopes.items()}
+        for place, (scope, changes) in enumerate(_merged(con, scopes)):
             if place % 16 == 0:
                 self.progress(f"merge {name}", share)
-            live = [table_path(self.root, name, scope) / file for file in kept.files.get(scope, [])]
-            changes = merge.Scope(
-                table=table,
-                wall=self.wall,
-                staged=files,
-                live=live,
-                seen=kept.fragments.get(scope, []),
-                last_fragment=kept.last_fragment,
-                known_us=int(self.known_at.timestamp()) * 1_000_000 + self.known_at.microsecond,
-                out=self.work / "new" / name / f"{scope}.parquet",
-            ).merge(con)
             for count in ("duplicates", "unchanged", "added", "replaced", "retracted"):
                 setattr(told, count, getattr(told, count) + getattr(changes, count))
             told.accepted += changes.rows
             days |= self._record(kept, name, scope, changes)
         told.days = [day_date(day).isoformat() for day in sorted(days)]
+
+    def _scope(self, staged: Staged, kept: TableState, scope: str, files: list[Path]) -> merge.Scope:
+        name = staged.table.name
+        return merge.Scope(
+            table=staged.table,
+            wall=self.wall,
+            staged=files,
+            live=[table_path(self.root, name, scope) / file for file in kept.files.get(scope, [])],
+            seen=kept.fragments.get(scope, []),
+            known_us=int(self.known_at.timestamp()) * 1_000_000 + self.known_at.microsecond,
+            out=self.work / "new" / name / f"{scope}.parquet",
+        )
 
     def _record(self, kept: TableState, name: str, scope: str, changes: merge.Changes) -> set[int]:
         """Enter the changes of one scope into the manifest; the days that changed."""
@@ -236,7 +241,6 @@ class _Ingest:
         if scope != WHOLE:  # a small table is compared row by row every time
             old = [] if changes.replaced or changes.retracted else kept.fragments.get(scope, [])
             kept.fragments[scope] = sorted({*old, *changes.fragments})
-        kept.last_fragment = changes.last_fragment
         return {day for day in {*before, *changes.cells} if before.get(day) != kept.cells.get(day)}
 
     def _notes(self, con: duckdb.DuckDBPyConnection, staged: list[Staged], state: Manifest) -> None:
@@ -276,6 +280,30 @@ class _Ingest:
         self.report.changed = True
         for path in self.stale:
             path.unlink(missing_ok=True)
+
+
+def _merged(con: duckdb.DuckDBPyConnection, scopes: Mapping[str, merge.Scope]) -> Iterator[tuple[str, merge.Changes]]:
+    """Each scope with its changes, in order. A day alone keeps one core busy, so as many run at a time as there are threads."""
+    found = con.execute("SELECT current_setting('threads')").fetchone()
+    cursors: Queue[duckdb.DuckDBPyConnection] = Queue()
+    workers = min(int(found[0]) if found else 1, len(scopes)) or 1
+    for _ in range(workers):
+        cursors.put(con.cursor())
+
+    def work(scope: merge.Scope) -> merge.Changes:
+        cursor = cursors.get()
+        try:
+            return scope.merge(cursor)
+        finally:
+            cursors.put(cursor)
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield from zip(scopes, pool.map(work, scopes.values()), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        while not cursors.empty():
+            cursors.get().close()
 
 
 def clean(root: Path, state: Manifest | None) -> None:

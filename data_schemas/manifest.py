@@ -42,7 +42,6 @@ class TableState:
     columns: contract columns seen in any accepted input.
     files: scope (a day number as text, or WHOLE) -> names of live files below the table's folder.
     cells: day -> its cells. fragments: scope -> (rows, content) of inputs taken over as they are.
-    last_fragment: the highest fragment number given.
     quarantine, aside: files kept beside the table.
     """
 
@@ -50,7 +49,6 @@ class TableState:
     files: dict[str, list[str]] = field(default_factory=dict)
     cells: dict[int, list[Cell]] = field(default_factory=dict)
     fragments: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    last_fragment: int = 0
     quarantine: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
 
@@ -90,7 +88,6 @@ class Manifest:
                     scope: [[rows, str(content)] for rows, content in sorted(state.fragments[scope])]
                     for scope in sorted(state.fragments)
                 },
-                "last_fragment": state.last_fragment,
                 "quarantine": sorted(state.quarantine),
                 "aside": sorted(state.aside),
             }
@@ -151,7 +148,6 @@ def _state(data: dict[str, Any]) -> TableState:
         files=data["files"],
         cells={int(day): [Cell(k, g, n, int(content)) for k, g, n, content in cells] for day, cells in data["cells"].items()},
         fragments={scope: [(n, int(content)) for n, content in seen] for scope, seen in data["fragments"].items()},
-        last_fragment=data["last_fragment"],
         quarantine=data["quarantine"],
         aside=data["aside"],
     )

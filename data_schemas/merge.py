@@ -7,6 +7,7 @@ FILLED_LATER.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from data_schemas.tables import Table
 FILLED_LATER: dict[str, tuple[str, ...]] = {"lines": ("deactivated_at",), "bans": ("lifted_at", "appealed_at", "appeal_won")}
 """Columns that are empty at first and carry the time of their own event: filling them in is no correction, the
 version stays and is known since it was."""
+WHOLE_DAY = 0.75
+"""Share of a day's stretch of calls from which an input without corrections counts as the whole day."""
 _SYSTEM = ("known_at", "day", "known_day", "gone_day", "local_second", "fragment")
 
 
@@ -29,6 +32,7 @@ class Changes:
 
     rows: taken from the input, duplicates out. file: the new file in the staging folder, None when nothing changed.
     rewritten: the new file stands for all earlier ones of the scope. fragments: inputs taken over as they are.
+    cells: day -> what the new file holds of it.
     """
 
     rows: int = 0
@@ -41,7 +45,6 @@ class Changes:
     rewritten: bool = False
     cells: dict[int, list[Cell]] = field(default_factory=dict)
     fragments: list[tuple[int, int]] = field(default_factory=list)
-    last_fragment: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,6 @@ class Scope:
     staged: list[Path]
     live: list[Path]
     seen: list[tuple[int, int]]
-    last_fragment: int
     known_us: int
     out: Path
 
@@ -91,20 +93,19 @@ class Scope:
 
     def merge(self, con: duckdb.DuckDBPyConnection) -> Changes:
         """Compare, and write what the scope holds from now on."""
-        changes = Changes(last_fragment=self.last_fragment)
+        changes = Changes()
         self._take(con, changes)
         sums = con.execute("SELECT source, count(*), sum(content) FROM given GROUP BY source ORDER BY source").fetchall()
         fresh = [(source, (rows, int(content))) for source, rows, content in sums if (rows, int(content)) not in self.seen]
         if not fresh:
             changes.unchanged = changes.rows
             return changes
-        numbers = ", ".join(f"({text(source)}, {self.last_fragment + n})" for n, (source, _) in enumerate(fresh, 1))
+        numbers = ", ".join(f"({text(source)}, {_fragment(sums)})" for source, sums in fresh)
         con.execute(
-            "CREATE OR REPLACE TEMP TABLE fresh AS SELECT given.*, CAST(number AS INTEGER) AS fragment "
+            "CREATE OR REPLACE TEMP VIEW fresh AS SELECT given.*, CAST(number AS BIGINT) AS fragment "
             f"FROM given JOIN (VALUES {numbers}) f(source, number) USING (source)"
         )
         changes.fragments = [sums for _, sums in fresh]
-        changes.last_fragment = self.last_fragment + len(fresh)
         changes.added = sum(rows for _, (rows, _) in fresh)
         changes.unchanged = changes.rows - changes.added
         if self.live:
@@ -137,18 +138,21 @@ class Scope:
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE given AS SELECT *, NULL::INTEGER AS gone_day, {self._hash()} AS content FROM {rows}"
         )
-        taken = _count(con, "FROM given")
-        if taken != _count(con, f"FROM (SELECT DISTINCT hash({self._key}) FROM given)"):
-            told = quoted(self.table.knowledge_time) if self.table.knowledge_time else "NULL"
-            full = " + ".join(f"({quoted(name)} IS NOT NULL)::INTEGER" for name in self.table.names)
-            con.execute(
-                "CREATE OR REPLACE TEMP TABLE given AS "
-                f"WITH one AS (FROM given QUALIFY row_number() OVER (PARTITION BY {self._key}, content ORDER BY source) = 1), "
-                f"best AS (FROM one QUALIFY row_number() OVER (PARTITION BY {self._key}, {told} "
-                f"ORDER BY known_at DESC, {full} DESC, content DESC) = 1) "
-                f"SELECT * REPLACE (lead(known_day) OVER (PARTITION BY {self._key} ORDER BY known_at, content) AS gone_day) "
-                "FROM best"
-            )
+        counted = con.execute(f"SELECT count(*), count(DISTINCT hash({self._key})) FROM given").fetchone()
+        taken, keys = counted or (0, 0)
+        changes.rows = taken
+        if taken == keys:
+            return
+        told = quoted(self.table.knowledge_time) if self.table.knowledge_time else "NULL"
+        full = " + ".join(f"({quoted(name)} IS NOT NULL)::INTEGER" for name in self.table.names)
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE given AS "
+            f"WITH one AS (FROM given QUALIFY row_number() OVER (PARTITION BY {self._key}, content ORDER BY source) = 1), "
+            f"best AS (FROM one QUALIFY row_number() OVER (PARTITION BY {self._key}, {told} "
+            f"ORDER BY known_at DESC, {full} DESC, content DESC) = 1) "
+            f"SELECT * REPLACE (lead(known_day) OVER (PARTITION BY {self._key} ORDER BY known_at, content) AS gone_day) "
+            "FROM best"
+        )
         changes.rows = _count(con, "FROM given")
         changes.duplicates = taken - changes.rows
 
@@ -216,18 +220,25 @@ class Scope:
         """SQL of the keys that the input should hold and does not: they are retracted.
 
         Only in a big table, only where the input overlaps what one earlier input brought, and only among what
-        became known on days that the input covers. An input that corrects nothing may be a part of the day: then
-        only within the stretch of time that it covers.
+        became known on days that the input covers. An input that corrects nothing and covers less than WHOLE_DAY of
+        the time between that earlier input's first and last row may be a part of the day: then only within the
+        stretch of time that it covers.
         """
         if not self.table.big:
             return f"SELECT {self._key}, fragment FROM live WHERE false"
         own_day = self.wall.day(self._own_known_us("live"))
-        event = quoted(self.table.event_time)
-        span = "true" if corrected else f"{event} BETWEEN (SELECT min({event}) FROM fresh) AND (SELECT max({event}) FROM fresh)"
+        us = f'epoch_us("{self.table.event_time}")'
+        overlapped = f"fragment IN (SELECT fragment FROM live SEMI JOIN fresh USING ({self._key}))"
+        span = "true"
+        if not corrected:
+            span = (
+                f"({us} BETWEEN (SELECT min({us}) FROM fresh) AND (SELECT max({us}) FROM fresh) "
+                f"OR (SELECT max({us}) - min({us}) FROM fresh) >= {WHOLE_DAY} * "
+                f"(SELECT max({us}) - min({us}) FROM live WHERE gone_day IS NULL AND {overlapped}))"
+            )
         return (
             f"SELECT {self._key}, fragment FROM live ANTI JOIN given USING ({self._key}) WHERE gone_day IS NULL AND {span} "
-            f"AND fragment IN (SELECT fragment FROM live SEMI JOIN fresh USING ({self._key})) "
-            f"AND {own_day} IN (SELECT {self.wall.day(self._own_known_us('fresh'))} FROM fresh)"
+            f"AND {overlapped} AND {own_day} IN (SELECT {self.wall.day(self._own_known_us('fresh'))} FROM fresh)"
         )
 
     def _write(self, con: duckdb.DuckDBPyConnection, changes: Changes, rows: str) -> None:
@@ -257,6 +268,11 @@ class Scope:
                 f"WHERE {quoted(name)} IS NOT NULL"
             )
         return " UNION ALL ".join(parts)
+
+
+def _fragment(sums: tuple[int, int]) -> int:
+    """The number that rows of an input carry in the lake: it follows from the input's content, so no order matters."""
+    return int.from_bytes(hashlib.sha256(repr(sums).encode()).digest()[:7], "big")
 
 
 def _count(con: duckdb.DuckDBPyConnection, rows: str) -> int:

@@ -220,6 +220,18 @@ def text(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
+def as_text(name: str, kind: str, prefix: str = "") -> str:
+    """SQL of a cell as text, NULL when empty: a whole number without fraction, as ids that went through a float column need."""
+    cell = prefix + quoted(name)
+    if kind.split("(")[0] in ("FLOAT", "DOUBLE", "DECIMAL"):
+        whole = f"{cell} = round({cell}) AND abs({cell}) < 9e15"
+        return (
+            f"(CASE WHEN isnan({cell}::DOUBLE) THEN NULL WHEN {whole} THEN CAST(CAST({cell} AS BIGINT) AS VARCHAR) "
+            f"ELSE CAST({cell} AS VARCHAR) END)"
+        )
+    return f"nullif(trim({cell}), '')" if kind == "VARCHAR" else f"nullif(trim(CAST({cell} AS VARCHAR)), '')"
+
+
 def first_line(error: Exception) -> str:
     """What an error of the engine says, on one line and short."""
     return str(error).strip().splitlines()[0][:200]

@@ -15,7 +15,7 @@ import duckdb
 from data_schemas import checks
 from data_schemas.checks import Plan, Rule, WallClock
 from data_schemas.errors import BadInput
-from data_schemas.hashing import CalleeKey, mask_sql
+from data_schemas.hashing import CalleeKey, hashed_view, mask_sql
 from data_schemas.manifest import WHOLE
 from data_schemas.sources import REJECT_ERRORS, RawTable, first_line, quoted, text
 from data_schemas.tables import Table
@@ -63,18 +63,29 @@ def stage(con: duckdb.DuckDBPyConnection, raw: RawTable, table: Table, wall: Wal
     con.execute("DROP TABLE IF EXISTS reject_scans")
     view = raw.relation(con)
     columns = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {view}").fetchall()}
-    staged = Staged(raw, checks.plan(table, columns, wall, key, raw.describe()), view)
-    scope = "day" if table.big else "0"
-    rows = f"SELECT *, CASE WHEN rule > 0 THEN {_BAD} ELSE {scope} END AS part FROM ({staged.plan.select(view)})"
-    folder.mkdir(parents=True)
+    made = checks.plan(table, columns, wall, raw.describe())
+    personal = tuple(name for name in made.present if table.column(name).personal)
     try:
-        con.execute(f"COPY ({rows}) TO {text(folder)} (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (part))")
+        if personal:
+            view = hashed_view(con, key, view, columns, personal, checks.has_block(table))
+            con.execute(f"DROP TABLE IF EXISTS {REJECT_ERRORS}")  # broken lines are met again in the scan that counts
+            con.execute("DROP TABLE IF EXISTS reject_scans")
+        staged = Staged(raw, made, view)
+        _scan(con, staged, folder)
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
         raise BadInput(f"{raw.describe()}: not readable to its end ({first_line(error)}); write it anew") from None
     _count(con, staged, folder)
     return staged
+
+
+def _scan(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None:
+    """Write every row, typed and with the rule it breaks, below `folder`, by day."""
+    scope = "day" if staged.table.big else "0"
+    rows = f"SELECT *, CASE WHEN rule > 0 THEN {_BAD} ELSE {scope} END AS part FROM ({staged.plan.select(staged.view)})"
+    folder.mkdir(parents=True)
+    con.execute(f"COPY ({rows}) TO {text(folder)} (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (part))")
 
 
 def _count(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None:
