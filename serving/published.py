@@ -274,9 +274,10 @@ class Forecast:
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Each action that a row's reasons call for, with the headline risk once its features are as usual."""
         horizons = self.horizons[: self.headline + 1]
-        families = [{reason["family"] for reason in reasons[row]} for row in rows]
+        given_for = [{reason[key] for reason in reasons[row] for key in ("family", "feature")} for row in rows]
         for action in self.meta.get("actions", []):
-            called = np.array([bool(own.intersection(action["families"])) for own in families], dtype=bool)
+            causes = [*action["families"], *action.get("reasons", [])]
+            called = np.array([not own.isdisjoint(causes) for own in given_for], dtype=bool)
             if not called.any():
                 continue
             chosen, now = rows[called], values[rows[called]]
