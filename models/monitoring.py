@@ -77,7 +77,9 @@ def monitor(home: Home, settings: Settings, progress: Progress | None = None) ->
     _drift(home, lake, settings, scored, report, tell)
     off = [entry for entry in report.outcomes if entry["off"]]
     if off:
-        report.notes.append(f"{len(off)} of {len(report.outcomes)} matured forecasts are off by more than {SURPRISING:g} deviations")
+        report.notes.append(
+            f"{len(off)} of {len(report.outcomes)} matured forecasts are off by more than {SURPRISING:g} deviations"
+        )
     if not report.outcomes:
         report.notes.append(f"no forecast has matured yet: bans are known until {report.known_until}, ingest newer data")
     tell("done", 1.0)
@@ -97,15 +99,15 @@ def outcomes(scores: pd.DataFrame, bans: pd.DataFrame, gone: pd.Series, as_of: d
         if not match or start + int(match[1]) > known_until:
             continue
         horizon = int(match[1])
-        banned = set(bans.loc[(bans["day"] >= start) & (bans["day"] < start + horizon), "line_id"])
+        banned = set(bans["line_id"].to_numpy()[bans["day"].between(start, start + horizon - 1).to_numpy()])
         hit = scores["line_id"].isin(banned)
         left = scores["line_id"].map(gone)
-        kept = hit | ~((left >= start) & (left < start + horizon))
-        risk, observed = scores.loc[kept, name].to_numpy(float), int(hit.sum())
+        kept = (hit | ~((left >= start) & (left < start + horizon))).to_numpy(bool)
+        risk, observed = scores[name].to_numpy(float)[kept], int(hit.sum())
         spread = float(np.sqrt((risk * (1 - risk)).sum()))
         expected = float(risk.sum())
         z = (observed - expected) / spread if spread > 0 else 0.0
-        top = hit[kept].to_numpy()[np.argsort(-risk, kind="stable")[:50]]
+        top = hit.to_numpy(bool)[kept][np.argsort(-risk, kind="stable")[:50]]
         found.append(
             {
                 "as_of": as_of.isoformat(),
@@ -146,9 +148,7 @@ def verdict(psi: float) -> str:
     return "shifted" if psi >= SHIFTED else "moved" if psi >= MOVED else "stable"
 
 
-def _drift(
-    home: Home, lake: Lake, settings: Settings, scored: dict[date, Path], report: MonitorReport, tell: Progress
-) -> None:
+def _drift(home: Home, lake: Lake, settings: Settings, scored: dict[date, Path], report: MonitorReport, tell: Progress) -> None:
     """The newest scores, and the features behind them, against the oldest of the same model version."""
     newest = max(scored)
     now = _read(scored[newest])

@@ -97,5 +97,7 @@ def report_links(files: Mapping[str, str], day: str) -> None:
 
 def monitoring(report: Mapping[str, Any]) -> None:
     """Expected and observed bans of scores that have matured, and drift; `report` is models.monitoring's to_dict()."""
-    create_table_artifact(key="expected-and-observed", table=list(report["outcomes"]), description="Bans by scored day and horizon")
+    create_table_artifact(
+        key="expected-and-observed", table=list(report["outcomes"]), description="Bans by scored day and horizon"
+    )
     create_table_artifact(key="drift", table=list(report["drift"]), description=report["drift_says"])

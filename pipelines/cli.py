@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import typer
@@ -25,7 +26,7 @@ _EXAMPLES = {
     "monitor": ("monitor", "monitor --json"),
     "run": ("run my-data --home my-home", "run --mapping asterisk.toml", "run my-data --as-of 2026-03-01 --json"),
 }
-_VERBS = {
+_VERBS: dict[str, Callable[..., None]] = {
     "simulate": verbs_data.simulate,
     "ingest": verbs_data.ingest,
     "features": verbs_data.features,
@@ -38,7 +39,7 @@ _VERBS = {
 
 
 def _epilog(verb: str) -> str:
-    """The examples of a command, one a line (\\b keeps the lines apart)."""
+    """The examples of a command, one a line (a backspace mark keeps the lines apart)."""
     return "\b\nExamples:\n" + "\n".join(f"  bancast {example}" for example in _EXAMPLES[verb])
 
 

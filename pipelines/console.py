@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,8 +66,12 @@ def command(verb: str) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
                 _end(verb, as_json, str(error), "bad input", BAD)
             except Failed as error:
                 _end(verb, as_json, str(error), "failed", FAILED)
+            except Exception as error:  # outside a home: the log goes to the system's temporary folder
+                _end(verb, as_json, str(_failed(error, _temporary_log(verb))), "failed", FAILED)
             except KeyboardInterrupt:
-                _end(verb, as_json, "interrupted; nothing is half-written, a re-run finishes the work", "interrupted", INTERRUPTED)
+                _end(
+                    verb, as_json, "interrupted; nothing is half-written, a re-run finishes the work", "interrupted", INTERRUPTED
+                )
             else:
                 _show(verb, outcome, as_json)
                 if outcome.error:
@@ -82,6 +89,21 @@ def _end(verb: str, as_json: bool, says: str, status: str, code: int) -> None:
         print(json.dumps({"command": verb, "status": status, "error": says}, ensure_ascii=False))
     print(f"bancast {verb}: {says}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def _failed(error: Exception, log: Path) -> Failed:
+    from pipelines.runtime import masked
+
+    first = masked((str(error).strip().splitlines() or [""])[0][:300])
+    return Failed(f"{type(error).__name__}: {first}; the log with the traceback is {log}")
+
+
+def _temporary_log(verb: str) -> Path:
+    """The traceback of the error at hand, in a file of its own."""
+    handle, name = tempfile.mkstemp(prefix=f"bancast-{verb}-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as log:
+        traceback.print_exc(file=log)
+    return Path(name)
 
 
 def _show(verb: str, outcome: Outcome, as_json: bool) -> None:
@@ -146,17 +168,15 @@ def work(home_root: Path) -> Iterator[None]:
     home = Home(home_root)
     runtime.quiet(home)
     try:
-        with runtime.writing(home), runtime.log_file(home) as log:
-            with bar() as sink, runtime.telling(sink):
-                try:
-                    sink("start", f"home {home_root}", 0.0)
-                    yield
-                    sink("start", "done", 1.0)
-                except BadInput:
-                    raise
-                except Exception as error:
-                    logging.getLogger("bancast").exception("unexpected")
-                    first = (str(error).strip().splitlines() or [""])[0][:300]
-                    raise Failed(f"{type(error).__name__}: {first}; the log with the traceback is {log}") from error
+        with runtime.writing(home), runtime.log_file(home) as log, bar() as sink, runtime.telling(sink):
+            try:
+                sink("start", f"home {home_root}", 0.0)
+                yield
+                sink("start", "done", 1.0)
+            except BadInput:
+                raise
+            except Exception as error:
+                logging.getLogger("bancast").exception("unexpected")
+                raise _failed(error, log) from error
     except OSError as error:
         raise BadInput(f"home {home_root}: {error.strerror} ({error.filename}); give a --home that can be written") from error

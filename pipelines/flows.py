@@ -107,6 +107,6 @@ def run_flow(
         ingested = ingest_flow(home, source, mapping)
         day = choose_day(open_lake(where), as_of)
         trained = train_flow(home, as_of)
-        scored = score_flow(home, day, steps.scoring_alias(trained))
+        scored = score_flow(home, day, steps.chosen_model(where, trained))
         reported = report_flow(home, day)
     return {"as_of": day.isoformat(), "ingest": ingested, "train": trained, "score": scored, "report": reported}

@@ -47,6 +47,11 @@ Mapping = Annotated[
 DEFAULT_HOME = Path("bancast-home")
 
 
+def text(path: Path | None) -> str | None:
+    """A path as a flow takes it."""
+    return None if path is None else str(path)
+
+
 def tool(name: str) -> str:
     """How to call a program of this environment from here, e.g. .venv/bin/mlflow."""
     path = Path(sys.executable).parent / name

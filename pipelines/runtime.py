@@ -1,9 +1,10 @@
-"""What every flow and command stands on: a quiet, local Prefect and MLflow, one writer a home, progress, the day that is meant."""
+"""What every flow and command stands on: a quiet, local Prefect and MLflow, one writer a home, progress, the day meant."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,7 @@ _LOCAL = {
 }
 """Of a temporary Prefect server in the home, where the user names none."""
 _KEPT_LOGS = 30
+_NUMBER = re.compile(r"(?<![\w.])\+?\d{7,}(?!\w)")
 
 _held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 _sink: ContextVar[Sink | None] = ContextVar("sink", default=None)
@@ -62,6 +64,19 @@ def quiet(home: Home) -> None:
             os.environ.setdefault(name, value)
 
 
+class _Masked(logging.Formatter):
+    """Blots out what may be a number of a person: an error of the engine may quote the value it met."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole entry, traceback included, with long runs of digits masked."""
+        return masked(super().format(record))
+
+
+def masked(says: str) -> str:
+    """The same words without what may be a number of a person."""
+    return _NUMBER.sub("#######", says)
+
+
 @contextmanager
 def log_file(home: Home) -> Iterator[Path]:
     """Everything that is logged meanwhile goes to a file of its own in home/logs; the 30 latest files are kept.
@@ -74,7 +89,7 @@ def log_file(home: Home) -> Iterator[Path]:
     for old in sorted(folder.glob("*.log"))[: -(_KEPT_LOGS - 1)]:
         old.unlink(missing_ok=True)
     handler = logging.FileHandler(path, delay=True, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     level = root.level
@@ -196,7 +211,9 @@ def choose_day(lake: Lake, as_of: date | None, today: date | None = None) -> dat
 
 def scored_day(home: Home, as_of: date | None) -> date:
     """The scored day meant, the latest when None is given; BadInput when there are no scores of it."""
-    days = sorted(date.fromisoformat(path.parent.name.removeprefix("as_of=")) for path in home.scores.glob("as_of=*/scores.parquet"))
+    days = sorted(
+        date.fromisoformat(path.parent.name.removeprefix("as_of=")) for path in home.scores.glob("as_of=*/scores.parquet")
+    )
     if not days:
         raise BadInput(f"home {home.root}: no scores in it yet; run `bancast score --home {home.root}` first")
     if as_of is None:

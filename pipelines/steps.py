@@ -77,3 +77,30 @@ def train_on_table(home: str, file: str, label: str, id: str, time: str | None, 
     settings = load_settings(where.root)
     told = progress("train")
     return train_table(where, settings, file=Path(file), label=label, id=id, time=time, name=name, progress=told).to_dict()
+
+
+@task(name="Fetch the published model", **_REMOTE)
+def fetch_model(home: str, model: str, name: str = "bancast") -> str:
+    """Bring the files of a registered version (alias or number) into the home's cache; where they lie."""
+    from models.tracking import connect
+
+    where = Home(Path(home))
+    registry = connect(where, load_settings(where.root))
+    return str(registry.download(registry.resolve(name, model), where.model_cache))
+
+
+def tracking_uri(where: Home) -> str:
+    """Where MLflow keeps the runs of a home."""
+    from models.tracking import store_uri
+
+    return store_uri(where, load_settings(where.root))
+
+
+def chosen_model(where: Home, trained: dict[str, Any]) -> str:
+    """What a run scores with after training: the champion; the version just trained where there is none, or where it is the rule."""
+    from models.tracking import connect
+
+    if trained["mode"] == "rule":
+        return str(trained["version"])
+    champion = connect(where, load_settings(where.root)).find("bancast", "champion")
+    return "champion" if champion else str(trained["version"])

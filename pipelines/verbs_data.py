@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from data_schemas.errors import BadInput
 from pipelines import options
 from pipelines.console import Outcome, command, work
-from pipelines.options import DEFAULT_HOME, Home, Json, Mapping
+from pipelines.options import DEFAULT_HOME, Home, Json, Mapping, text
 
 Folder = Annotated[
     Path | None,
@@ -21,9 +21,11 @@ Folder = Annotated[
 ]
 
 
-def check_source(source: Path | None, mapping: Path | None) -> None:
-    """BadInput unless there is one thing to read, before anything is made in the home."""
+def check_source(source: Path | None, mapping: Path | None, home: Path) -> None:
+    """BadInput unless there is one thing to read, with all tables it must have, before anything is made in the home."""
     from data_schemas.ingest import require_tables
+    from data_schemas.mapping import load_mapping
+    from data_schemas.settings import load_settings
     from data_schemas.sources import find_sources
 
     if (source is None) == (mapping is None):
@@ -31,16 +33,17 @@ def check_source(source: Path | None, mapping: Path | None) -> None:
         raise BadInput(f"{what}; give either DIR, a folder of tables, or --mapping FILE")
     if source is not None:
         require_tables(find_sources(source))
-    elif mapping is not None and not mapping.is_file():
-        raise BadInput(f"{mapping}: no such mapping file; see docs/own-data.md")
+    elif mapping is not None:
+        require_tables(load_mapping(mapping, load_settings(home)))
 
 
 @command("simulate")
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write the world to; made when it is not there.")],
-    lines: Annotated[int, typer.Option(min=1, help="Lines of the company.")] = 300,
+    lines: Annotated[int, typer.Option(min=8, help="Lines the company keeps at a time.")] = 300,
     days: Annotated[int, typer.Option(min=1, help="Days of history.")] = 120,
-    calls: Annotated[float, typer.Option(min=0.1, help="Calls of a line on a working day, on average.")] = 40.0,
+    calls: Annotated[float, typer.Option(min=0.1, help="Calls of a line a day, on average.")] = 40.0,
+    start: Annotated[date, typer.Option(parser=options.read_day, metavar="DATE", help="First day.")] = date(2026, 1, 5),
     seed: Annotated[int, typer.Option(min=0, help="Seed: the same one makes the same world.")] = 7,
     json_: Json = False,
 ) -> Outcome:
@@ -48,11 +51,15 @@ def simulate(
     from pipelines.console import bar
     from simulator import simulate as make
 
+    given: dict[str, Any] = {"lines": lines, "days": days, "calls_per_line_day": calls, "start": start, "seed": seed}
     with bar() as sink:
-        report = make(out, lines=lines, days=days, calls=calls, seed=seed, progress=lambda what, share: sink("simulate", what, share))
+        made = make(out, **given, progress=lambda what, share: sink("simulate", what, share))
     return Outcome(
-        summary=report,
-        results=[("world", str(out))],
+        summary=made.to_dict(),
+        results=[
+            ("world", f"{out}: {made.lines:,} lines, {made.calls:,} calls, {made.first} to {made.last}"),
+            ("bans", f"{made.bans:,}, {made.weekly_ban_rate:.1%} of the lines a week; their true risk is in {out}/truth.parquet"),
+        ],
         next=[(f"bancast run {out}", "train, score and rank its lines")],
     )
 
@@ -64,16 +71,22 @@ def ingest(
     home: Home = DEFAULT_HOME,
     json_: Json = False,
 ) -> Outcome:
-    """Read tables into the home's lake: checked, bad rows in quarantine, callee ids hashed. The same input twice changes nothing."""
-    check_source(source, mapping)
+    """Read tables into the home's lake: checked, bad rows in quarantine, callee ids hashed.
+
+    The same input twice changes nothing; a day given again, corrected, replaces that day.
+    """
+    check_source(source, mapping, home)
     with work(home):
         from pipelines.flows import ingest_flow
 
-        report = ingest_flow(home=str(home), source=source and str(source), mapping=mapping and str(mapping))
+        report = ingest_flow(home=str(home), source=text(source), mapping=text(mapping))
     return Outcome(
         summary={"home": str(home), **report},
         notes=report["notes"],
-        results=[("lake", f"{home}/lake ({'changed' if report['changed'] else 'as it was: nothing new'})"), *ingest_lines(report)],
+        results=[
+            ("lake", f"{home}/lake ({'changed' if report['changed'] else 'as it was: nothing new'})"),
+            *ingest_lines(report),
+        ],
         next=[
             (f"bancast train --home {home}", "learn from it"),
             (f"bancast score --home {home}", "score the lines with the champion"),
@@ -81,7 +94,7 @@ def ingest(
     )
 
 
-def ingest_lines(report: dict) -> list[tuple[str, str]]:
+def ingest_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     """One line a table: what became of its rows."""
     return [
         (
@@ -98,7 +111,7 @@ def features(
     first: Annotated[date, typer.Option("--from", parser=options.read_day, metavar="DATE", help="First as_of day.")],
     last: Annotated[date, typer.Option("--to", parser=options.read_day, metavar="DATE", help="Last as_of day.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the table: .parquet or .csv.")],
-    every: Annotated[int, typer.Option("--every", parser=options.read_days, metavar="DAYS", help="Days from one as_of to the next.")] = 7,
+    every: Annotated[int, typer.Option(parser=options.read_days, metavar="DAYS", help="Days between as_of days, e.g. 7d.")] = 7,
     home: Home = DEFAULT_HOME,
     json_: Json = False,
 ) -> Outcome:
@@ -112,7 +125,9 @@ def features(
         raise BadInput(f"--to {last}: before --from {first}; give them in order")
     earliest, latest = day_range(open_lake(HomeFiles(home)))
     if first < earliest or last > latest:
-        raise BadInput(f"--from {first} --to {last}: as_of days can be {earliest} to {latest}, after the first calls and the last")
+        raise BadInput(
+            f"--from {first} --to {last}: as_of days can be {earliest} to {latest}, after the first calls and the last"
+        )
     with work(home):
         from pipelines.flows import features_flow
 

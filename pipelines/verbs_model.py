@@ -12,12 +12,13 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home as HomeFiles
 from pipelines import options
 from pipelines.console import Outcome, command, work
-from pipelines.options import DEFAULT_HOME, AsOf, Home, Json, Mapping, tool
+from pipelines.options import DEFAULT_HOME, AsOf, Home, Json, Mapping, text, tool
 from pipelines.verbs_data import Folder, check_source, ingest_lines
 
 Table = Annotated[
     Path | None, typer.Option("--table", metavar="FILE", help="A finished feature table, one row a line: Parquet or CSV.")
 ]
+Name = Annotated[str, typer.Option(metavar="NAME", help="With --table: name the model is registered under.")]
 _SHOWN = ("average_precision", "roc_auc", "precision_at_5pct", "brier")
 
 
@@ -33,7 +34,7 @@ def train(
     time: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="With --table: column to split by time; by hash of the id without it.")
     ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="With --table: name the model is registered under.")] = "bancast-table",
+    name: Name = "bancast-table",
     home: Home = DEFAULT_HOME,
     json_: Json = False,
 ) -> Outcome:
@@ -71,8 +72,8 @@ def score(
     as_of: AsOf = None,
     table: Table = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="With --table: where the scores go.")] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="With --table: name the model is registered under.")] = "bancast-table",
-    model: Annotated[str, typer.Option("--model", metavar="ALIAS", help="Alias or version number to score with.")] = "champion",
+    name: Name = "bancast-table",
+    model: Annotated[str, typer.Option(metavar="ALIAS", help="Alias or version number to score with.")] = "champion",
     home: Home = DEFAULT_HOME,
     json_: Json = False,
 ) -> Outcome:
@@ -172,11 +173,11 @@ def run(
     json_: Json = False,
 ) -> Outcome:
     """The main job on a folder of tables: ingest, train, score, and write the ranking page."""
-    check_source(source, mapping)
+    check_source(source, mapping, home)
     with work(home):
         from pipelines.flows import run_flow
 
-        made = run_flow(home=str(home), source=source and str(source), mapping=mapping and str(mapping), as_of=as_of)
+        made = run_flow(home=str(home), source=text(source), mapping=text(mapping), as_of=as_of)
     trained, scored = made["train"], made["score"]
     return Outcome(
         summary={"home": str(home), **made},
@@ -198,7 +199,7 @@ def run(
 
 
 def ui(home: Path, which: str) -> list[tuple[str, str]]:
-    """The command that opens a UI on what the home keeps, and where the UI then is; a server of the user's own is named instead."""
+    """The command that opens a UI on what the home keeps, and where it then is; a server that is set is named instead."""
     import os
 
     from data_schemas.settings import load_settings
