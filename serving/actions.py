@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_schemas.errors import BadInput
+from features.catalogue import CATALOGUE
 
 PLAYBOOK = Path(__file__).parent / "playbook.toml"
 LANGUAGES = ("zh", "en")
@@ -32,7 +33,7 @@ class Action:
     text: Mapping[str, str]
 
 
-def read_playbook(path: Path = PLAYBOOK) -> tuple[Action, ...]:
+def load_playbook(path: Path = PLAYBOOK) -> tuple[Action, ...]:
     """The actions in the order of the file; BadInput names the action and what it lacks."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -49,19 +50,21 @@ def read_playbook(path: Path = PLAYBOOK) -> tuple[Action, ...]:
     return actions
 
 
-def for_model(features: Iterable[Mapping[str, Any]], actions: Iterable[Action] | None = None) -> list[dict[str, Any]]:
-    """The actions as model.json keeps them: name, families, reasons and features, patterns resolved to the model's own names.
+def for_model(actions: Iterable[Action], features: Iterable[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
+    """The actions as model.json keeps them: name, families, reasons and features, patterns resolved to names of features.
 
-    features: those of model.json (name and family each). Actions that no reason of such a model can call for are left out.
+    features: those of the model, with name and family each; the whole catalogue when None. Actions that no reason of such
+    a model can call for are left out.
     """
-    known = [(str(feature["family"]), str(feature["name"])) for feature in features]
+    described = [feature.describe() for feature in CATALOGUE] if features is None else features
+    known = [(str(feature["family"]), str(feature["name"])) for feature in described]
     own = {family for family, _ in known}
 
     def matching(patterns: tuple[str, ...]) -> list[str]:
         return [name for family, name in known if any(fnmatchcase(f"{family}:{name}", pattern) for pattern in patterns)]
 
     found = []
-    for action in read_playbook() if actions is None else actions:
+    for action in actions:
         families, reasons = [family for family in action.families if family in own], matching(action.reasons)
         if families or reasons:
             eased = matching(action.features)
