@@ -15,7 +15,7 @@ DRIVERS = (
     "load", "peak", "complaints", "short", "unanswered", "scan", "away", "off_hours", "messages", "unverified", "young",
     "banned_before", "pool", "segment",
 )  # fmt: skip
-_WEIGHTS = np.array([2.2, 1.2, 3.0, 1.8, 0.8, 1.8, 1.5, 1.1, 1.3, 0.8, 0.5, 0.9, 1.9, 0.9])
+_WEIGHTS = np.array([1.9, 1.0, 2.4, 1.2, 0.5, 1.4, 1.3, 0.8, 1.3, 0.7, 0.5, 0.8, 1.9, 0.9])
 
 
 @dataclass

@@ -33,6 +33,7 @@ def plan_day(fleet: Fleet, teams: Teams, day: int, before: int, caution: NDArray
     shy = np.where((fleet.bans[line] > 0) & (rested < 10), 0.7, 1.0)
     manner = np.exp(fleet.manner[line])
     mean = teams.pace[team, at] * fleet.own_pace[line] * np.exp(fleet.drift[line]) * warm * shy * (1 - caution[team])
+    mean = np.minimum(mean, 5.0 * teams.usual)  # nobody dials faster all day
     bursting = rng.random(n) < 0.35
     gateway = teams.gateway[team]
     agent = (fleet.scans[line] * 1e6).astype(np.int64) + rng.integers(0, 2, n)  # one of two who share the line

@@ -26,7 +26,10 @@ def line_ids(lines: NDArray[Any]) -> pa.Array:
 
 
 def coded(codes: NDArray[Any], names: pa.Array, missing: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Codes as the names they stand for."""
+    """Codes as the names they stand for; only the stretch of names in use goes along."""
+    if len(codes):
+        first = int(codes.min())
+        codes, names = codes - first, names.slice(first, int(codes.max()) - first + 1)
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=missing), names)
 
 
@@ -36,8 +39,8 @@ def numbered(prefix: str, count: int) -> pa.Array:
 
 
 def digits(values: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pa.Array:
-    """Whole numbers as text."""
-    return pa.array(values, mask=missing).cast(pa.string())
+    """Whole numbers, which the writing thread makes text."""
+    return pa.array(values, mask=missing)
 
 
 def event_ids(day: int, first: int, count: int) -> pa.Array:

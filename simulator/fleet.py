@@ -14,8 +14,8 @@ from simulator.days import MS_PER_DAY
 from simulator.teams import Teams
 
 REGIONS = (
-    "beijing", "shanghai", "guangdong", "jiangsu", "zhejiang", "shandong", "sichuan", "hubei", "henan", "fujian", "hunan", "anhui",
-    "hebei", "shaanxi", "liaoning", "chongqing",
+    "beijing", "shanghai", "guangdong", "jiangsu", "zhejiang", "shandong", "sichuan", "hubei", "henan", "fujian", "hunan",
+    "anhui", "hebei", "shaanxi", "liaoning", "chongqing",
 )  # fmt: skip
 NEVER = np.int64(1 << 60)
 
@@ -106,7 +106,7 @@ def new_lines(
         "banned_from": np.full(n, NEVER),
         "banned_until": np.full(n, -NEVER),
         "bans": np.zeros(n, dtype=np.int64),
-        "own_pace": np.exp(rng.normal(0, 0.32, n)),
+        "own_pace": np.exp(rng.normal(0, 0.26, n)),
         "drift": rng.normal(0, 0.25, n),
         "frailty": rng.normal(0, 0.35, n),
         "away": np.where(teams.gateway[team] & (rng.random(n) < 0.6), rng.uniform(0.15, 0.9, n), rng.exponential(0.006, n)),

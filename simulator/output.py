@@ -36,6 +36,12 @@ def schema(table: str, leave_out: tuple[str, ...] = ()) -> pa.Schema:
     return pa.schema([(column.name, _TYPES[column.kind]) for column in columns])
 
 
+def _as_given(columns: pa.Schema, rows: pa.Table) -> pa.Schema:
+    """Texts that come as codes are written as they come, in the same Parquet type and much faster."""
+    kinds = {field.name: field.type for field in rows.schema if pa.types.is_dictionary(field.type)}
+    return pa.schema([(field.name, kinds.get(field.name, field.type)) for field in columns])
+
+
 class Output:
     """Writes tables below `folder`; nothing of it is there before `finish`. Use as a context.
 
@@ -108,7 +114,7 @@ class Output:
                 self._writers.pop(other).close()
             path = self.temporary / name
             path.parent.mkdir(exist_ok=True)
-            columns = schema(table, self.leave_out.get(table, ()))
+            columns = _as_given(schema(table, self.leave_out.get(table, ())), rows)
             writer = self._writers[name] = pq.ParquetWriter(
                 path,
                 columns,

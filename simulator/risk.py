@@ -29,8 +29,11 @@ _PLACES = 0.82
 
 @dataclass
 class DayCounts:
-    """What one day added, one value a line: calls, most in one hour, answered, hung up within 5 s, scanned, away, outside
-    permitted hours, most messages in one hour, and the weight of complaints made that day."""
+    """What one day added, one value a line.
+
+    In order: calls, most in one hour, answered, hung up within 5 s, scanned, away, outside
+    permitted hours, most messages in one hour, and the weight of complaints made that day.
+    """
 
     calls: NDArray[np.float64]
     peak: NDArray[np.float64]
@@ -59,6 +62,7 @@ class Watch:
         self.pool_bans = np.zeros(len(pools.carrier))
         self.segment_bans = np.zeros(len(pools.prefixes))
         self.base = 0.0
+        self.recent = np.full(len(carriers.lift_days), np.nan)
 
     def grow(self, lines: int) -> None:
         """Make room for lines leased since."""
@@ -100,11 +104,16 @@ class Watch:
         hidden = fleet.frailty - 0.35 * self.pools.quality[fleet.pool]
         effort = 1.0 if kind == WORKDAY else self.carriers.weekend[c]
         active = saturate(self.state["calls"], 8.0)  # who hardly calls is hardly seen
-        return np.exp(push + hidden + self.carriers.strict[c, day + self.before]) * effort * (0.1 + 0.9 * active)
+        mood = self.carriers.strict[c, day + self.before] + self.eased()[c]
+        return np.exp(push + hidden + mood) * effort * (0.1 + 0.9 * active)
+
+    def eased(self) -> NDArray[np.float64]:
+        """[carrier] log hazard by which carriers hold back after many bans, and look closer after few: reviewers are few."""
+        return np.nan_to_num(np.clip(-0.5 * np.log(self.recent), -0.9, 0.5))
 
     def hazard(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probability of a ban on the day."""
-        return np.minimum(1 - np.exp(-rate * np.exp(self.base)), 0.6)
+        return np.minimum(1 - np.exp(-rate * np.exp(self.base)), 0.35)
 
     def settle(self, rate: NDArray[np.float64], daily: float) -> None:
         """Set the base so that these lines are banned with mean probability `daily`."""
@@ -127,7 +136,12 @@ class Watch:
         for name in ("calls", "answered", "short", "scanned", "away", "off_hours"):
             s[name] = _SHARES * s[name] + getattr(counts, name)
 
-    def banned(self, fleet: Fleet, lines: NDArray[np.int64]) -> None:
-        """Remember the bans of a day in their pools and segments; the older ones fade."""
+    def banned(self, fleet: Fleet, lines: NDArray[np.int64], usual: NDArray[np.float64]) -> None:
+        """Remember the bans of a day in their carriers, pools and segments; the older ones fade.
+
+        usual: [carrier] bans that the carrier's reviewers are used to on a day.
+        """
+        today = np.bincount(fleet.carrier[lines], minlength=len(self.recent)) / np.maximum(usual, 1e-9)
+        self.recent = np.maximum(np.where(np.isnan(self.recent), 1.0, 0.94 * self.recent + 0.06 * today), 0.05)
         self.pool_bans = _PLACES * self.pool_bans + np.bincount(fleet.pool[lines], minlength=len(self.pool_bans))
         self.segment_bans = _PLACES * self.segment_bans + np.bincount(fleet.segment[lines], minlength=len(self.segment_bans))

@@ -17,10 +17,10 @@ from data_schemas.errors import BadInput
 from simulator import bans as banning
 from simulator import complaints as complaining
 from simulator import encode
-from simulator.carriers import make_carriers
-from simulator.chance import pick, saturate, stream
+from simulator.carriers import NAMES, make_carriers
+from simulator.chance import saturate, stream
 from simulator.company import messages_of, plan_day
-from simulator.days import MS_PER_DAY, Days
+from simulator.days import MS_PER_DAY, WORKDAY, Days
 from simulator.fleet import NEVER, first_fleet, make_pools, new_lines
 from simulator.output import Output
 from simulator.risk import DayCounts, Watch
@@ -28,10 +28,12 @@ from simulator.teams import make_teams
 from simulator.traffic import Calls, Plan, place
 
 Progress = Callable[[str, float], None]
-WEEKLY_BANS = 0.036
-"""Share of the lines that the carriers would ban in an ordinary week, had they not banned the worst already."""
-_BEFORE = 14
+WEEKLY_BANS = 0.027
+"""Share of the lines that the carriers would ban in a week of ordinary strictness."""
+_BEFORE = 24
 """Days that pass unseen before day 0, so that lines and carriers have a past."""
+_FIRST_BANS = -14
+"""The day on which carriers begin to ban: had they not, the worst lines would all be banned in the first weeks."""
 _BLOCK = 4096
 """Lines whose calls are made at once; part of what the seed means."""
 _ONE_FILE = 5_000_000
@@ -121,7 +123,7 @@ class _World:
         self.watch.grow(lines)
         self.bans, self.pending = banning.Bans(), complaining.Pending()
         self.caution = np.zeros(len(self.teams))
-        self.leases: dict[int, int] = {}
+        self.leases: dict[int, list[int]] = {}
         self.end = days * MS_PER_DAY
         self.told = dict.fromkeys(("calls", "complaints", "bans", "messages", "eligible"), 0)
         self.names = {
@@ -135,10 +137,13 @@ class _World:
         """One day."""
         rng = stream(self.seed, "day", day + _BEFORE)
         self._lease(day, rng)
-        if day == 0:
-            self._settle()
-        hit = self._ban(day, rng) if day >= 0 else np.empty(0, dtype=np.int64)
-        self.watch.banned(self.fleet, hit)
+        if day in (_FIRST_BANS, 0):
+            self._settle(day)
+        hit = np.empty(0, dtype=np.int64)
+        if day >= _FIRST_BANS:
+            hit = self._ban(day, rng)
+            leased = np.bincount(self.fleet.carrier[self._eligible(day)], minlength=len(NAMES))
+            self.watch.banned(self.fleet, hit, leased * WEEKLY_BANS / 7)
         counts = DayCounts.none(len(self.fleet))
         plan = plan_day(self.fleet, self.teams, day, _BEFORE, self.caution, rng)
         late = rng.random(len(self.teams)) < 0.015  # a recorder that delivers the next morning
@@ -169,38 +174,42 @@ class _World:
         now, fleet = day * MS_PER_DAY, self.fleet
         return (fleet.activated < now) & (fleet.deactivated > now) & (fleet.banned_until <= now)
 
-    def _settle(self) -> None:
-        """Day 0 begins: from what carriers saw so far, find how ready to ban they are."""
-        able = self._eligible(0)
-        drivers = self.watch.drivers(self.fleet, 0)
-        usual = np.exp(self.carriers.strict[self.fleet.carrier, _BEFORE])
-        self.watch.settle((self.watch.rate(self.fleet, 0, drivers, 0) / usual)[able], WEEKLY_BANS / 6)
+    def _settle(self, day: int) -> None:
+        """From what carriers saw so far, find how ready to ban they are."""
+        able = self._eligible(day)
+        drivers = self.watch.drivers(self.fleet, day)
+        usual = np.exp((self.carriers.strict[:, day + _BEFORE] + self.watch.eased())[self.fleet.carrier])
+        self.watch.settle((self.watch.rate(self.fleet, day, drivers, WORKDAY) / usual)[able], WEEKLY_BANS / 6)
 
     def _ban(self, day: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Write the truth of a day and draw its bans; the lines banned."""
         able = np.flatnonzero(self._eligible(day))
         drivers = self.watch.drivers(self.fleet, day)
         hazard = self.watch.hazard(self.watch.rate(self.fleet, day, drivers, self.calendar.kind(day)))[able]
-        when = pa.array(np.full(len(able), np.datetime64(self.calendar.date(day))))
-        truth = {"line_id": encode.coded(able, self.names["lines"]), "day": when, "hazard": hazard}
-        self.output.write("truth", pa.table(truth), "")
         hit = able[rng.random(len(able)) < hazard]
         reason = banning.give_reasons(rng, drivers[hit] * self.carriers.weight[self.fleet.carrier[hit]])
-        self.bans.rows.append(banning.ban(rng, self.fleet, self.carriers, day, hit, reason))
-        self.told["bans"] += len(hit)
-        self.told["eligible"] += len(able)
-        for gone in np.maximum(self.fleet.deactivated[hit] // MS_PER_DAY, day):
-            if gone < self.days:
-                self.leases[int(gone)] = self.leases.get(int(gone), 0) + 1
+        rows = banning.ban(rng, self.fleet, self.carriers, day, hit, reason)
+        given_up = self.fleet.deactivated[hit] < NEVER
+        self._order(self.fleet.team[hit[given_up]], self.fleet.deactivated[hit[given_up]] // MS_PER_DAY)
+        if day >= 0:
+            self.bans.rows.append(rows)
+            when = pa.array(np.full(len(able), np.datetime64(self.calendar.date(day))))
+            truth = {"line_id": encode.coded(able, self.names["lines"]), "day": when, "hazard": hazard}
+            self.output.write("truth", pa.table(truth), "")
+            self.told["bans"] += len(hit)
+            self.told["eligible"] += len(able)
         return hit
 
+    def _order(self, team: NDArray[np.int64], day: NDArray[np.int64]) -> None:
+        """A new line for each of these teams, on these days."""
+        for which, when in zip(team.tolist(), day.tolist(), strict=True):
+            self.leases.setdefault(when, []).append(which)
+
     def _lease(self, day: int, rng: np.random.Generator) -> None:
-        """Replace lines given up: a new line for a team, in proportion to the teams' sizes."""
-        n = self.leases.pop(day, 0)
-        if n:
-            team = pick(rng, self.teams.weight, n)
-            activated = (day * MS_PER_DAY + rng.uniform(8.5, 17.0, n) * 3_600_000).astype(np.int64)
-            self.fleet.add(new_lines(rng, self.pools, self.teams, day, team, activated))
+        """Take up the lines ordered for a day."""
+        if team := self.leases.pop(day, []):
+            activated = (day * MS_PER_DAY + rng.uniform(8.5, 17.0, len(team)) * 3_600_000).astype(np.int64)
+            self.fleet.add(new_lines(rng, self.pools, self.teams, day, np.array(team), activated))
             self.watch.grow(len(self.fleet))
             self._name_lines()
 
@@ -257,7 +266,7 @@ class _World:
             self.told["messages"] += len(rows)
 
     def _complaints(self, day: int, counts: DayCounts) -> None:
-        """Complaints that are made on a day: carriers weigh them, apps mark the number, the table gets those that will be known."""
+        """Complaints made on a day: carriers weigh them, apps mark the number, the table gets those that will be known."""
         rows = self.pending.due(day)
         marks = np.zeros(len(self.fleet))
         if rows:
@@ -283,5 +292,4 @@ class _World:
         quits = self._eligible(day) & (rng.random(n) < 0.0012 * (1 + saturate(fleet.mark, 2.0))) & (fleet.deactivated == NEVER)
         quits[hit] = False
         fleet.deactivated[quits] = day * MS_PER_DAY + 20 * 3_600_000 + 1800 * 1000
-        for gone in rng.integers(day + 1, day + 6, int(quits.sum())):
-            self.leases[int(gone)] = self.leases.get(int(gone), 0) + 1
+        self._order(fleet.team[quits], rng.integers(day + 1, day + 6, int(quits.sum())))

@@ -13,7 +13,7 @@ from simulator.days import HOLIDAY, SATURDAY, SUNDAY, Days
 TRADES = ("care", "sales", "collection", "blast")
 _SHARES = np.array([0.22, 0.46, 0.17, 0.15])
 _TRAITS = {  # care, sales, collection, blast
-    "pace": (0.6, 1.0, 1.15, 1.5),
+    "pace": (0.65, 1.0, 1.1, 1.35),
     "answer": (0.66, 0.44, 0.40, 0.30),
     "short": (0.07, 0.20, 0.24, 0.36),
     "talk": (85.0, 42.0, 48.0, 24.0),
@@ -39,7 +39,8 @@ class Teams:
     weigh less. careful: how much it slows down after a ban of its own. agents, agent_from: how many and the first one's number.
     gateway: its lines sit in a SIM gateway, which makes them appear in many regions. sends_bursts: chance a day of a burst of
     messages. pace, complain, scan, burst, short: of that day, campaigns, training and drift included; pace includes weekends.
-    The other arrays are named as in traffic.Plan.
+    weight: share of the lines.
+    usual: calls a line places a day, on average. The other arrays are named as in traffic.Plan.
     """
 
     trade: NDArray[np.int64]
@@ -64,6 +65,7 @@ class Teams:
     burst: NDArray[np.float64]
     short: NDArray[np.float64]
     weight: NDArray[np.float64]
+    usual: float
 
     def __len__(self) -> int:
         return len(self.trade)
@@ -113,6 +115,7 @@ def make_teams(seed: int, calendar: Days, days: int, lines: int, calls_per_line_
         list_from=rng.random(n) * people,
         list_size=size,
         weight=weight,
+        usual=calls_per_line_day,
         **by_day,
     )
 
@@ -133,7 +136,7 @@ def _events(by_day: dict[str, NDArray[np.float64]], team: int, trade: int, rng: 
     day = int(rng.integers(0, 30))
     while day < span:
         days = slice(day, day + int(rng.integers(4, 13)))
-        by_day["pace"][team, days] *= rng.uniform(1.2, (1.4, 2.1, 1.7, 2.4)[trade])
+        by_day["pace"][team, days] *= rng.uniform(1.2, (1.4, 2.0, 1.6, 2.1)[trade])
         by_day["complain"][team, days] *= rng.uniform(0.9, 2.0)
         if trade in (1, 3):
             by_day["scan"][team, days] += rng.uniform(0, 0.22) * (rng.random() < 0.5)

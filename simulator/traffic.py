@@ -25,22 +25,25 @@ _SHAPES: dict[str, tuple[tuple[float, float, float], ...]] = {  # from hour, to 
     "evening": ((9.5, 12, 0.7), (12, 14, 0.25), (14, 18, 0.8), (18, 20, 1.1), (20, 21, 0.25)),
     "night": ((7, 8, 0.2), (8.5, 12, 0.9), (12, 14, 0.6), (14, 20, 0.9), (20, 22.5, 0.5), (22.5, 24, 0.08)),
 }
+_STEPS = 1 << 16
 _FIRST_NUMBER = 13_000_000_000
 _NUMBERS = 6_900_000_000
 
 
-def _curves() -> NDArray[np.float64]:
-    """Cumulative share of a day's calls at the end of each bin, one profile after the other, each shifted by its index."""
+def _inverse() -> NDArray[np.int16]:
+    """[profile, share of the day's calls, in steps]: the bin in which that share is reached."""
     rows = []
-    for place, name in enumerate(PROFILES):
+    for name in PROFILES:
         weight = np.full(BINS, 1e-5)
         for start, end, height in _SHAPES[name]:
             weight[int(start * 4) : int(end * 4)] += height
-        rows.append(np.cumsum(weight / weight.sum()) + place)
-    return np.concatenate(rows)
+        rows.append(np.searchsorted(np.cumsum(weight / weight.sum()), (np.arange(_STEPS) + 0.5) / _STEPS))
+    return np.minimum(np.stack(rows), BINS - 1).astype(np.int16)
 
 
-_CURVES = _curves()
+_INVERSE = _inverse().ravel()
+_ROW_SHIFT = np.int64(27)
+"""Bits that hold a millisecond of the day."""
 
 
 @dataclass
@@ -152,16 +155,15 @@ def place(plan: Plan, day: int, rng: np.random.Generator) -> Calls:
 def _times(plan: Plan, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Line and moment of each call, sorted."""
     row = np.repeat(np.arange(len(plan.line), dtype=np.int64), plan.calls)
-    u = rng.random(len(row))
-    bins = np.searchsorted(_CURVES, plan.profile[row] + u).astype(np.int64) % BINS
-    ms = bins * BIN_MS + (rng.random(len(row), dtype=np.float32) * np.float32(BIN_MS)).astype(np.int64)
+    at = plan.profile.astype(np.int64)[row] * _STEPS + rng.integers(0, _STEPS, len(row), dtype=np.int32)
+    ms = _INVERSE[at].astype(np.int64) * BIN_MS + (rng.random(len(row), dtype=np.float32) * np.float32(BIN_MS)).astype(np.int64)
     in_burst = rng.random(len(row), dtype=np.float32) < plan.burst.astype(np.float32)[row]
     where = row[in_burst]
     ms[in_burst] = plan.burst_at[where].astype(np.int64) + (rng.random(len(where)) * 1_200_000).astype(np.int64)
-    key = np.sort(row * MS_PER_DAY + np.minimum(ms, MS_PER_DAY - 1))
-    row, ms = np.divmod(key, MS_PER_DAY)
+    key = np.sort((row << _ROW_SHIFT) + np.minimum(ms, MS_PER_DAY - 1))
+    row, ms = key >> _ROW_SHIFT, key & ((1 << _ROW_SHIFT) - 1)
     keep = (ms >= plan.since_ms[row]) & (ms < plan.until_ms[row])
-    return row[keep], ms[keep]
+    return (row, ms) if keep.all() else (row[keep], ms[keep])
 
 
 def _callees(
@@ -179,7 +181,7 @@ def _callees(
     person[repeated] = (plan.line[mine].astype(np.uint64) << np.uint64(32)) + slot + np.uint64(1 << 60)
     callee = number_of(person)
     walk = row[scanned]
-    nth = np.arange(len(walk)) - np.searchsorted(walk, walk)  # the how-manyeth of its line today
+    nth = np.arange(len(walk)) - _firsts(walk)  # the how-manyeth of its line today
     first = number_of((plan.line[walk].astype(np.uint64) << np.uint64(20)) + np.uint64(day + 4096) + np.uint64(1 << 61))
     callee[scanned] = first + nth
     return callee, scanned, repeated
@@ -215,6 +217,8 @@ def _one_at_a_time(
 
 def _firsts(row: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each call, the place of its line's first call."""
+    if not len(row):
+        return row
     new = np.empty(len(row), dtype=bool)
     new[0] = True
     new[1:] = row[1:] != row[:-1]
