@@ -49,7 +49,8 @@ def build_features(
         needs = with_longest({need for feature in catalogue for need in feature.needs()})
         tell("lines, bans and policies", 0.0)
         numbers = events.line_numbers(engine, lake)
-        frame = context(engine, lake, Clock(settings.zone), snapshots, numbers)
+        reads = {column for feature in catalogue for column in feature.reads()}
+        frame = context(engine, lake, Clock(settings.zone), snapshots, numbers, reads)
         for index, (step, part) in enumerate(_parts(engine, lake, settings, wanted, snapshots, numbers, needs)):
             tell(step, 0.1 + 0.1 * index)
             frame = frame.left_join(part, list(_AT)).select(frame, *[part[c] for c in part.columns if c not in _AT])

@@ -1,9 +1,12 @@
 """What is known of each line, its neighbours and its carrier's rules at as_of, beside its own calls.
 
-All from the small tables (lines, bans, policies), joined with the as_of days in the engine.
+All from the small tables (lines, bans, policies), joined with the as_of days in the engine. Neighbours count as long as the
+lines table knows them: a line that was banned and then given up still tells how its pool fares.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import ibis
 import ibis.expr.types as ir
@@ -14,11 +17,14 @@ from features.engine import Engine
 from features.feature import WINDOWS
 from features.localtime import local_day
 
-BAN_WINDOWS = WINDOWS
-"""Days back over which neighbours' bans are counted."""
-GROUPS = ("number_pool", "carrier", "number_segment", "team")
+QUARTER = 90
+"""Days over which the standing of a pool or a carrier shows, rather than its present state."""
+BAN_WINDOWS = (*WINDOWS, QUARTER)
+"""Days back over which bans are counted."""
+GROUPS = ("number_pool", "carrier", "number_segment", "team", "home_region")
 """What makes two lines neighbours."""
 _AT = ("line_id", "as_of_day")
+_KEPT = ("line_id", "as_of_day", "line", *GROUPS)
 
 
 def _visible(rows: ir.Table, snapshots: ir.Table) -> ir.Table:
@@ -34,17 +40,25 @@ def _visible(rows: ir.Table, snapshots: ir.Table) -> ir.Table:
 
 
 def members(lake: Lake, engine: Engine, snapshots: ir.Table, clock: Clock) -> ir.Table:
-    """Lines in the company's hands at each as_of, banned ones too: line_id, as_of_day and what is known of them."""
+    """Every line known at each as_of: line_id, as_of_day, what is known of it, `here` and line_days_{w}.
+
+    here: 1 while the company has it, banned or not; 0 once it was given up. line_days_{w}: days of the window it was there.
+    """
     lines = lake.read(engine.con, "lines")
     rows = lines.mutate(left_day=local_day(lines.deactivated_at, clock))
     seen = _visible(rows, snapshots)
-    seen = seen.filter(seen.left_day.isnull() | (seen.left_day >= seen.as_of_day))
+    gone = seen.left_day.notnull() & (seen.left_day < seen.as_of_day)
+    until = ibis.cases((gone, seen.left_day), else_=seen.as_of_day)
     return seen.select(
         *_AT,
         *GROUPS,
-        "home_region",
-        verified=seen.registrant_verified.cast("int64"),
-        age_days=(seen.as_of_day - seen.day).cast("int64"),
+        verified=seen.registrant_verified.cast("int32"),
+        age_days=(seen.as_of_day - seen.day).cast("int32"),
+        here=ibis.cases((gone, 0), else_=1).cast("int32"),
+        **{
+            f"line_days_{days}": ibis.greatest(until - ibis.greatest(seen.day, seen.as_of_day - days), 0).cast("int32")
+            for days in BAN_WINDOWS
+        },
     )
 
 
@@ -59,40 +73,64 @@ def bans_at(lake: Lake, engine: Engine, snapshots: ir.Table, clock: Clock) -> ir
         banned_day=seen.day,
         lifted_day=lifted.cast("int32"),
         # An appeal's outcome has no time of its own: it shows when the ban is lifted.
-        won=(lifted.notnull() & seen.appeal_won.fill_null(False)).cast("int64"),
+        won=(lifted.notnull() & seen.appeal_won.fill_null(False)).cast("int32"),
     )
+
+
+def _within(bans: ir.Table, prefix: str) -> dict[str, ir.Value]:
+    """Counts of bans by window."""
+    age = bans.as_of_day - bans.banned_day
+    return {f"{prefix}bans_{days}": (age <= days).cast("int64").sum().cast("int32") for days in BAN_WINDOWS}
 
 
 def own_record(bans: ir.Table) -> ir.Table:
     """Each line's own bans at each as_of: counts by window, the last one, whether one lasts."""
-    recent = {
-        f"own_bans_{days}": (bans.as_of_day - bans.banned_day <= days).cast("int64").sum().cast("int64") for days in BAN_WINDOWS
-    }
     return bans.group_by(*_AT).aggregate(
-        bans_before=bans.count().cast("int64"),
-        days_since_ban=(bans.as_of_day - bans.banned_day).min().cast("int64"),
-        days_since_lift=(bans.as_of_day - bans.lifted_day).min().cast("int64"),
-        appeals_won=bans.won.sum().cast("int64"),
-        banned_now=bans.lifted_day.isnull().cast("int64").max().cast("int64"),
-        **recent,
+        bans_before=bans.count().cast("int32"),
+        days_since_ban=(bans.as_of_day - bans.banned_day).min().cast("int32"),
+        days_since_lift=(bans.as_of_day - bans.lifted_day).min().cast("int32"),
+        days_banned=(bans.lifted_day - bans.banned_day).sum().cast("int32"),
+        appeals_won=bans.won.sum().cast("int32"),
+        banned_now=bans.lifted_day.isnull().cast("int32").max().cast("int32"),
+        last_banned_day=bans.banned_day.max(),
+        **_within(bans, "own_"),
     )
 
 
 def group_record(known: ir.Table, bans: ir.Table, group: str) -> ir.Table:
-    """Bans and lines of each group at each as_of: `group`, as_of_day, {group}_lines, {group}_age, {group}_bans_{days}."""
-    size = known.filter(known[group].notnull())
-    size = size.group_by(group, "as_of_day").aggregate(
-        **{f"{group}_lines": size.count().cast("int64"), f"{group}_age": size.age_days.max().cast("int64")}
-    )
-    struck = bans.join(known.select(*_AT, group), list(_AT)).filter(lambda t: t[group].notnull())
-    counts = struck.group_by(group, "as_of_day").aggregate(
+    """Bans and lines of each group at each as_of: `group`, as_of_day, and columns that begin with the group's name.
+
+    {group}_lines, _age, _banned: lines the company has, age of the oldest, how many of them are under a ban.
+    {group}_line_days_{w}, {group}_bans_{w}: exposure and bans, lines given up since included.
+    {group}_last, _last_line, _second: day of the newest ban, its line, and of the newest ban of any other line.
+    """
+    inside = known.filter(known[group].notnull())
+    here = inside.here == 1
+    size = inside.group_by(group, "as_of_day").aggregate(
         **{
-            f"{group}_bans_{days}": (struck.as_of_day - struck.banned_day <= days).cast("int64").sum().cast("int64")
-            for days in BAN_WINDOWS
+            f"{group}_lines": inside.here.sum().cast("int32"),
+            f"{group}_age": inside.age_days.max(where=here),
+            f"{group}_banned": inside.banned_now.sum(where=here).fill_null(0).cast("int32"),
+            **{f"{group}_line_days_{days}": inside[f"line_days_{days}"].sum().cast("int32") for days in BAN_WINDOWS},
         }
     )
-    joined = size.left_join(counts, [group, "as_of_day"])
-    return joined.select(size, **{f"{group}_bans_{days}": joined[f"{group}_bans_{days}"].fill_null(0) for days in BAN_WINDOWS})
+    struck = bans.join(inside.select(*_AT, group), list(_AT))
+    counts = struck.group_by(group, "as_of_day").aggregate(**_within(struck, f"{group}_"))
+    fallen = inside.filter(inside.last_banned_day.notnull())
+    newest = ibis.window(group_by=[group, "as_of_day"], order_by=[ibis.desc("last_banned_day"), "line_id"])
+    placed = fallen.mutate(place=ibis.row_number().over(newest))
+    last = placed.group_by(group, "as_of_day").aggregate(
+        **{
+            f"{group}_last": placed.last_banned_day.max(where=placed.place == 0),
+            f"{group}_last_line": placed.line_id.max(where=placed.place == 0),
+            f"{group}_second": placed.last_banned_day.max(where=placed.place == 1),
+        }
+    )
+    keys = [group, "as_of_day"]
+    joined = size.left_join(counts, keys).select(
+        size, **{f"{group}_bans_{days}": counts[f"{group}_bans_{days}"].fill_null(0) for days in BAN_WINDOWS}
+    )
+    return joined.left_join(last, keys).select(joined, *[last[c] for c in last.columns if c not in keys])
 
 
 def rules(lake: Lake, engine: Engine, snapshots: ir.Table) -> ir.Table:
@@ -105,27 +143,41 @@ def rules(lake: Lake, engine: Engine, snapshots: ir.Table) -> ir.Table:
         "as_of_day",
         "daily_call_limit",
         "hourly_call_limit",
-        policy_age=(ranked.as_of_day - ranked.day).cast("int64"),
+        policy_age=(ranked.as_of_day - ranked.day).cast("int32"),
     )
 
 
-def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table, numbers: ir.Table) -> ir.Table:
-    """One row an eligible line and as_of day, with every column that formulas reach through `Window.at`."""
-    known = engine.store("members", members(lake, engine, snapshots, clock))
-    bans = engine.store("bans_at", bans_at(lake, engine, snapshots, clock))
-    own = engine.store("own_record", own_record(bans))
+def _with_own_bans(known: ir.Table, own: ir.Table) -> ir.Table:
+    """Lines with their own record; a line that was never banned has 0 bans."""
     joined = known.left_join(own, list(_AT)).select(known, *[own[c] for c in own.columns if c not in _AT])
-    counts = ["bans_before", "appeals_won", "banned_now", *[f"own_bans_{days}" for days in BAN_WINDOWS]]
-    table = joined.mutate(**{name: joined[name].fill_null(0) for name in counts})
-    table = table.filter(table.banned_now == 0).drop("banned_now")
+    counts = ["bans_before", "days_banned", "appeals_won", "banned_now", *[f"own_bans_{days}" for days in BAN_WINDOWS]]
+    return joined.mutate(**{name: joined[name].fill_null(0).cast("int32") for name in counts})
+
+
+def _last_of_others(table: ir.Table, group: str) -> ir.Value:
+    """Days since the newest ban of another line of the group; missing where none is known."""
+    mine = table[f"{group}_last_line"] == table.line_id
+    return (table.as_of_day - ibis.cases((mine, table[f"{group}_second"]), else_=table[f"{group}_last"])).cast("int32")
+
+
+def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table, numbers: ir.Table, reads: Collection[str]) -> ir.Table:
+    """One row an eligible line and as_of day, with the columns `reads` that formulas reach through `Window.at`."""
+    bans = engine.store("bans_at", bans_at(lake, engine, snapshots, clock))
+    known = engine.store("members", _with_own_bans(members(lake, engine, snapshots, clock), own_record(bans)))
+    table = known.filter((known.banned_now == 0) & (known.here == 1))
     for group in GROUPS:
         record = engine.store(f"{group}_record", group_record(known, bans, group))
         table = table.left_join(record, [group, "as_of_day"]).select(
             table, *[record[c] for c in record.columns if c not in (group, "as_of_day")]
         )
+        table = table.mutate(**{f"{group}_since_ban": _last_of_others(table, group)})
+        table = table.drop(f"{group}_last", f"{group}_last_line", f"{group}_second")
+        table = table.select(*[c for c in table.columns if not c.startswith(f"{group}_") or c in reads])
     table = table.left_join(numbers, "line_id").select(table, numbers.line)
     policy = engine.store("rules", rules(lake, engine, snapshots))
     table = table.left_join(policy, ["carrier", "as_of_day"]).select(
         table, *[policy[c] for c in policy.columns if c not in ("carrier", "as_of_day")]
     )
-    return engine.store("context", table)
+    stored = engine.store("context", table.select(*[c for c in table.columns if c in reads or c in _KEPT]))
+    engine.drop("bans_at", "members", "rules", *[f"{group}_record" for group in GROUPS])
+    return stored

@@ -32,16 +32,17 @@ def of_known_lines(rows: ir.Table, numbers: ir.Table) -> ir.Table:
 
 
 def line_versions(engine: Engine, lake: Lake, numbers: ir.Table) -> ir.Table:
-    """What was known of each line on each day: line, carrier, home_region, from_day and to_day (exclusive)."""
+    """What was known of each line on each day: line, carrier, home_region, from_day and to_day (exclusive).
+
+    The first version also stands for the days before it was known. Versions of a line do not overlap.
+    """
     lines = of_known_lines(lake.read(engine.con, "lines"), numbers)
-    first = lines.known_day == lines.known_day.min().over(ibis.window(group_by="line"))
-    return lines.select(
-        lines.line,
-        lines.carrier,
-        lines.home_region,
-        from_day=ibis.cases((first, -NEVER), else_=lines.known_day).cast("int32"),
-        to_day=lines.gone_day.fill_null(NEVER).cast("int32"),
-    ).filter(lambda t: t.from_day < t.to_day)
+    held = lines.mutate(to_day=lines.gone_day.fill_null(NEVER).cast("int32"))
+    held = held.filter(held.known_day < held.to_day)  # one replaced on its own day never stood
+    order = ibis.row_number().over(ibis.window(group_by="line", order_by=["known_day", "to_day"]))
+    return held.select(
+        "line", "carrier", "home_region", "to_day", from_day=ibis.cases((order == 0, -NEVER), else_=held.known_day).cast("int32")
+    )
 
 
 def permitted_hours(engine: Engine, lake: Lake, settings: Settings, first_day: int, last_day: int) -> ir.Table:
@@ -74,10 +75,19 @@ def permitted_hours(engine: Engine, lake: Lake, settings: Settings, first_day: i
 
 
 def complainers(engine: Engine, lake: Lake, last_day: int) -> ir.Table:
-    """complainer, complained_at: the moment from which it was known that this callee had complained."""
+    """Who had complained, as it was known at the time: complainer, complained_at, until_day (exclusive).
+
+    One row while some complaint of the callee stands; several only where all of them were taken back in between.
+    """
     complaints = lake.read(engine.con, "complaints", None, last_day)
-    known = complaints.filter(complaints.callee_id.notnull())
-    return known.group_by(complainer=known.callee_id).aggregate(complained_at=known.known_at.min())
+    known = complaints.filter(complaints.callee_id.notnull()).select(
+        "known_at", "known_day", complainer="callee_id", until=lambda t: t.gone_day.fill_null(NEVER).cast("int32")
+    )
+    order = {"group_by": "complainer", "order_by": ["known_at", "until"]}
+    marked = known.mutate(reached=known.until.max().over(ibis.window(**order, rows=(None, -1))))
+    marked = marked.mutate(opens=ibis.cases((marked.reached.isnull() | (marked.known_day >= marked.reached), 1), else_=0))
+    spells = marked.mutate(spell=marked.opens.sum().over(ibis.window(**order, rows=(None, 0))))
+    return spells.group_by("complainer", "spell").aggregate(complained_at=spells.known_at.min(), until_day=spells.until.max())
 
 
 def calls(engine: Engine, lake: Lake, numbers: ir.Table, first_day: int, last_day: int) -> ir.Table:
@@ -107,22 +117,30 @@ class Surroundings:
         self._lines = engine.store("line_versions", line_versions(engine, lake, numbers))
         self._hours = engine.store("permitted_hours", permitted_hours(engine, lake, settings, first_day, last_day))
         self._complained = engine.store("complainers", complainers(engine, lake, last_day))
+        hours = settings.features
+        self._default = clock_seconds(hours.permitted_from), clock_seconds(hours.permitted_to)
 
     def around(self, placed: ir.Table) -> ir.Table:
         """Adds home_region, off_hours and to_complainer to calls."""
         lines, hours, complained = self._lines, self._hours, self._complained
-        seen = placed.join(lines, [placed.line == lines.line, lines.from_day <= placed.day, placed.day < lines.to_day]).select(
-            placed, lines.carrier, lines.home_region
-        )
+        at_the_time = [placed.line == lines.line, lines.from_day <= placed.day, placed.day < lines.to_day]
+        seen = placed.left_join(lines, at_the_time).select(placed, lines.carrier, lines.home_region)
         seen = seen.left_join(hours, ["carrier", "day"]).select(seen, hours.opens, hours.closes)
+        opens = seen.opens.fill_null(self._default[0])
+        closes = seen.closes.fill_null(self._default[1])
+        seen = seen.mutate(opens=opens, closes=closes)
         within = ibis.cases(
-            (seen.opens <= seen.closes, (seen.local_second >= seen.opens) & (seen.local_second < seen.closes)),
+            (seen.opens == seen.closes, True),
+            (seen.opens < seen.closes, (seen.local_second >= seen.opens) & (seen.local_second < seen.closes)),
             else_=(seen.local_second >= seen.opens) | (seen.local_second < seen.closes),
         )
         seen = seen.mutate(off_hours=~within).drop("opens", "closes", "carrier")
-        return seen.left_join(complained, seen.callee_id == complained.complainer).select(
-            seen, to_complainer=(complained.complained_at < seen.started_at).fill_null(False)
-        )
+        known = [
+            seen.callee_id == complained.complainer,
+            complained.complained_at < seen.started_at,
+            seen.day < complained.until_day,
+        ]
+        return seen.left_join(complained, known).select(seen, to_complainer=complained.complainer.notnull())
 
 
 def complaints(engine: Engine, lake: Lake, numbers: ir.Table, first_day: int, last_day: int) -> ir.Table:

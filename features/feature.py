@@ -7,8 +7,10 @@ a window. Nothing here knows how any of it is computed: see `tiles`, `presence` 
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import ibis
@@ -40,17 +42,26 @@ class Measure:
 class Presence:
     """A value to be counted once however often a line met it: `column` of `source`.
 
-    fresh: count only values the line had not met in the 28 days before that day, on each day they are met.
     few: a line meets the same few values over and over (regions, not callees): it is faster to boil each day down first.
+    fresh_of: count only values of that presence that the line had not met in the 28 days before, on each day they are met.
     """
 
     name: str
     source: str
     column: str
-    fresh: bool = False
     few: bool = False
     optional: bool = False
     zero: bool = True
+    fresh_of: Presence | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether only values not met in the 28 days before count."""
+        return self.fresh_of is not None
+
+    def fresh_ones(self, name: str) -> Presence:
+        """The same values where they are new to the line."""
+        return replace(self, name=name, fresh_of=self)
 
 
 @dataclass(frozen=True)
@@ -74,10 +85,11 @@ class Window:
     this module, and nothing else: so they mean the same on every engine.
     """
 
-    def __init__(self, frame: ir.Table | None, days: int, needs: set[Need]):
+    def __init__(self, frame: ir.Table | None, days: int, needs: set[Need], reads: set[str]):
         self._frame = frame
         self.days = days
         self._needs = needs
+        self._reads = reads
 
     def _column(self, need: Need) -> ir.NumericValue:
         self._needs.add(need)
@@ -85,7 +97,7 @@ class Window:
 
     def over(self, days: int) -> Window:
         """The same line over another window."""
-        return Window(self._frame, days, self._needs)
+        return Window(self._frame, days, self._needs, self._reads)
 
     def total(self, measure: Measure) -> ir.NumericValue:
         """The sum of a measure over the window."""
@@ -101,12 +113,13 @@ class Window:
 
     def at(self, column: str) -> ir.Value:
         """A column of `context`: what is known of the line, its pool and its carrier at as_of."""
+        self._reads.add(column)
         return number(1) if self._frame is None else self._frame[column]
 
     def group_total(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
         """The sum of an integer `value` over all eligible lines that share `by`; missing where `by` is.
 
-        by: carrier, number_pool or team.
+        by: one of `context.GROUPS`.
         """
         return number(1) if self._frame is None else self._over_group(value.sum(), by)
 
@@ -115,6 +128,17 @@ class Window:
         if self._frame is None:
             return number(1)
         return ratio(self._over_group(value.sum(), by), self._over_group(value.count(), by))
+
+    def group_rank(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
+        """Where a line stands among the eligible lines that share `by` and have a value: 0 lowest, 1 highest.
+
+        The share of the others that are below it; 0 for a line alone, missing where `value` or `by` is.
+        """
+        if self._frame is None:
+            return number(1)
+        known = value.notnull() & self._frame[by].notnull()
+        among = ibis.window(group_by=[self._frame.as_of_day, self._frame[by], known], order_by=value)
+        return ibis.cases((known, ibis.percent_rank().over(among)))
 
     def _over_group(self, total: ir.Value, by: str) -> ir.NumericValue:
         assert self._frame is not None
@@ -137,6 +161,25 @@ def ratio(above: ir.Value, below: ir.Value) -> ir.NumericValue:
 def shrunk(above: ir.Value, below: ir.Value, prior: ir.Value, weight: float) -> ir.NumericValue:
     """(above + weight * prior) / (below + weight): a rate that a few events cannot throw far from its peers' rate."""
     return (above.cast("float64") + prior * weight) / (below.cast("float64") + weight)
+
+
+def against(part: ir.Value, whole: ir.Value, peers_part: ir.Value, peers_whole: ir.Value, weight: float) -> ir.NumericValue:
+    """A line's rate part/whole over its peers' rate, drawn to 1 as by `weight` more events at the peers' rate.
+
+    Missing where the peers have no rate or it is 0: then nothing tells what is usual.
+    """
+    prior = ratio(peers_part, peers_whole)
+    return ratio(shrunk(part, whole, prior, weight), prior)
+
+
+def recent_first(counts: dict[int, ir.Value]) -> ir.NumericValue:
+    """Counts by window, days -> events, as one number in which an event weighs the less the older it is.
+
+    The sum of events a day over all windows: with 1, 3, 7, 14 and 28 days, an event of yesterday weighs 1.6, one of four
+    weeks ago 0.04.
+    """
+    parts = [count.cast("float64") / days for days, count in sorted(counts.items())]
+    return functools.reduce(operator.add, parts)
 
 
 def growth(recent: ir.Value, recent_days: int, whole: ir.Value, whole_days: int, weight: float) -> ir.NumericValue:
@@ -172,13 +215,21 @@ class Feature:
 
     def value(self, frame: ir.Table) -> ir.Value:
         """The formula over a window table, as float64."""
-        return self.formula(Window(frame, self.window or LONGEST, set())).cast("float64")
+        return self.formula(Window(frame, self.window or LONGEST, set(), set())).cast("float64")
 
     def needs(self) -> set[Need]:
         """The window-table columns the formula reads."""
+        return self._dry_run()[0]
+
+    def reads(self) -> set[str]:
+        """The columns of `context` the formula reads."""
+        return self._dry_run()[1]
+
+    def _dry_run(self) -> tuple[set[Need], set[str]]:
         needs: set[Need] = set()
-        self.formula(Window(None, self.window or LONGEST, needs))
-        return needs
+        reads: set[str] = set()
+        self.formula(Window(None, self.window or LONGEST, needs, reads))
+        return needs, reads
 
     def describe(self) -> dict[str, Any]:
         """The catalogue entry as plain data."""

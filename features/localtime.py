@@ -11,8 +11,13 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from data_schemas.clock import Clock, day_date
+from data_schemas.errors import BadInput
 
 DAY_SECONDS = 86_400
+NIGHT_FROM, NIGHT_TO = 21 * 3600, 8 * 3600
+"""Second of the local day from which it is night, and until when, past midnight."""
+NOON_FROM, NOON_TO = 12 * 3600, 14 * 3600
+"""The midday rest, seconds of the local day."""
 
 
 def local_day(moment: ir.TimestampValue, clock: Clock) -> ir.IntegerValue:
@@ -44,8 +49,12 @@ def calendar(days: Iterable[int], country: str) -> pd.DataFrame:
     """
     numbers = sorted(set(days))
     dates = [day_date(number) for number in numbers]
-    years = range(min(d.year for d in dates), max(d.year for d in dates) + 1) if dates else range(0)
-    public = holidays.country_holidays(country, years=years)
+    # A holiday may be observed across the turn of a year: the years beside are asked too, whatever days are built together.
+    years = range(min(d.year for d in dates) - 1, max(d.year for d in dates) + 2) if dates else range(0)
+    try:
+        public = holidays.country_holidays(country, years=years)
+    except NotImplementedError:
+        raise BadInput(f"setting `country`: no public holidays known for `{country}`; give its two-letter ISO code") from None
     working = getattr(public, "weekend_workdays", {})
     return pd.DataFrame(
         {

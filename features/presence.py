@@ -29,10 +29,10 @@ def distinct_segments(engine: Engine, met: ir.Table, presences: list[Presence], 
     met = met.filter(met.value.notnull())
     if all(presence.few for presence in presences):
         met = met.distinct()
-    corrected = engine.store(f"{label}_corrected", met.filter(met.gone_day.notnull()).select("line").distinct())
+    corrected = engine.store(f"{label}_corrected", met.filter(met.gone_day.notnull()).select(*_KEYS).distinct())
     usual, slow = met, None
     if engine.scalar(corrected.count()):
-        usual, slow = met.anti_join(corrected, "line"), met.semi_join(corrected, "line")
+        usual, slow = met.anti_join(corrected, list(_KEYS)), met.semi_join(corrected, list(_KEYS))
     facts = engine.store(f"{label}_facts", _facts(engine, label, usual.mutate(since=usual.known_day)))
     found = {}
     for presence in presences:
@@ -96,7 +96,7 @@ def _counted(facts: ir.Table) -> ir.Table:
 
 
 def _by_snapshot(met: ir.Table, presence: Presence, snapshots: ir.Table) -> ir.Table:
-    """For the few lines with corrected records: what was visible is worked out anew at each as_of."""
+    """For the few values with corrected records: what was visible is worked out anew at each as_of."""
     reach = 2 * LONGEST if presence.fresh else LONGEST
     seen = met.join(
         snapshots,

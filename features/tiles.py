@@ -21,6 +21,10 @@ from features.windows import NEVER
 
 BURST_CALLS = 3
 """Calls within one clock minute from which the minute is a burst."""
+PESTERED_CALLS = 3
+"""Calls to one callee on a day from which the callee is pestered."""
+SEVERE_CHANNELS = ("carrier", "regulator")
+"""Channels of complaints that a carrier acts on by itself."""
 TRAVEL_S = 1800
 """Seconds within which nobody travels from one region to another."""
 _KEYS = ("line", "day", "since")
@@ -69,10 +73,10 @@ def layer(engine: Engine, name: str, events: ir.Table) -> Layers:
     return Layers(ibis.union(whole, versions.select(*whole.columns)), until)
 
 
-def line_days(events: ir.Table, measures: list[Measure]) -> ir.Table:
-    """Adds up each measure that has a `row` over the events of each line-day version."""
+def line_days(events: ir.Table, measures: list[Measure], **more: ir.Value) -> ir.Table:
+    """Adds up each measure that has a `row` over the events of each line-day version; `more`: other aggregates of them."""
     sums = {m.name: m.row(events).cast("int64").sum().cast("int64") for m in measures if m.row is not None}
-    return events.group_by(*_KEYS).aggregate(**sums)
+    return events.group_by(*_KEYS).aggregate(**{**more, **sums})
 
 
 def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
@@ -84,6 +88,7 @@ def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
         holiday_calls=joined.calls * joined.holiday,
         call_day=joined.day.cast("int64"),
         active_days=ibis.literal(1, type="int64"),
+        calls_squared=joined.calls * joined.calls,
     )
 
 
@@ -97,6 +102,7 @@ def pace_measures(engine: Engine, events: ir.Table) -> ir.Table:
         "call_hours",
         minutes.group_by(*_KEYS).aggregate(
             busiest_minute=minutes.n.max().cast("int64"),
+            active_minutes=minutes.count().cast("int64"),
             burst_minutes=(minutes.n >= BURST_CALLS).cast("int64").sum().cast("int64"),
             **{f"h{h}": total.fill_null(0).cast("int64") for h, total in enumerate(hours)},
         ),
@@ -106,20 +112,30 @@ def pace_measures(engine: Engine, events: ir.Table) -> ir.Table:
         *_KEYS,
         "busiest_minute",
         "burst_minutes",
+        "active_minutes",
         busiest_hour=ibis.greatest(*counts),
         active_hours=functools.reduce(operator.add, [(n > 0).cast("int64") for n in counts]),
     )
 
 
 def callee_measures(events: ir.Table) -> ir.Table:
-    """Whom a line called: most calls to one callee, and callees that share their block of 100 numbers with another."""
-    pairs = events.group_by(*_KEYS, "callee_block", "callee_id").aggregate(n=events.count())
-    blocks = pairs.group_by(*_KEYS, "callee_block").aggregate(callees=pairs.count(), most=pairs.n.max())
-    crowded = ibis.cases((blocks.callee_block.notnull() & (blocks.callees > 1), blocks.callees), else_=0)
+    """Whom a line called on a day.
+
+    Different callees, most calls to one, callees called three times or more, callees that share their block of 100 numbers
+    with another, and the most callees of one block.
+    """
+    pairs = events.filter(events.callee_id.notnull())
+    pairs = pairs.group_by(*_KEYS, "callee_block", "callee_id").aggregate(n=pairs.count())
+    blocks = pairs.group_by(*_KEYS, "callee_block").aggregate(
+        callees=pairs.count(), most=pairs.n.max(), pestered=(pairs.n >= PESTERED_CALLS).cast("int64").sum()
+    )
+    blocked = blocks.callee_block.notnull()
     return blocks.group_by(*_KEYS).aggregate(
         day_callees=blocks.callees.sum().cast("int64"),
         most_to_one=blocks.most.max().cast("int64"),
-        block_callees=crowded.sum().cast("int64"),
+        pestered_callees=blocks.pestered.sum().cast("int64"),
+        block_callees=ibis.cases((blocked & (blocks.callees > 1), blocks.callees), else_=0).sum().cast("int64"),
+        largest_block=ibis.cases((blocked, blocks.callees), else_=1).max().cast("int64"),
     )
 
 
@@ -154,7 +170,8 @@ def call_tiles(
 ) -> ir.Table:
     """The line-days of calls, all measures: line, day, since, until and a column a measure."""
     layers = layer(engine, "calls", events)
-    base = engine.store("call_sums", line_days(around(layers.events), measures))
+    placed = around(layers.events)
+    base = engine.store("call_sums", line_days(placed, measures, calls=placed.count().cast("int64")))
     table = calendar_measures(base, engine.rows("calendar", days))
     parts = {
         "call_pace": pace_measures(engine, layers.events),
@@ -181,7 +198,9 @@ def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> 
 
 
 def complaint_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> ir.Table:
-    """The line-days of complaints: counts, and the day itself (for "days since")."""
+    """The line-days of complaints: counts, and the day itself, of severe ones too (for "days since")."""
     layers = layer(engine, "complaints", events)
-    base = line_days(layers.events, measures)
+    seen = layers.events
+    severe = seen.day.max(where=seen.channel.isin(SEVERE_CHANNELS)).cast("int64")
+    base = line_days(seen, measures, severe_day=severe)
     return engine.store("complaint_tiles", layers.dated(base.mutate(complaint_day=base.day.cast("int64"))))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from features.feature import LONGEST, WINDOWS, Need
+from features.feature import LONGEST, WINDOWS, Need, Presence
 
 NEVER = 2**30
 """A day after all days."""
@@ -79,7 +79,7 @@ def fill(frame: ir.Table, needs: list[Need]) -> ir.Table:
             continue
         value = frame[need.column]
         if need.what.optional:
-            longest = frame[Need(need.what, need.how, LONGEST).column]
+            longest = frame[_proof(need).column]
             recorded = longest.count().over(ibis.window(group_by="as_of_day")) > 0
             columns[need.column] = ibis.cases((recorded, value.fill_null(0)), else_=value)
         else:
@@ -87,8 +87,14 @@ def fill(frame: ir.Table, needs: list[Need]) -> ir.Table:
     return frame.mutate(**columns)
 
 
+def _proof(need: Need) -> Need:
+    """What shows that an optional table or column is recorded: any value in the longest window, new to the line or not."""
+    what = need.what
+    if isinstance(what, Presence) and what.fresh_of is not None:
+        what = what.fresh_of
+    return Need(what, need.how, LONGEST)
+
+
 def with_longest(needs: set[Need]) -> list[Need]:
-    """The needs in a fixed order, each optional measure with its longest window, which `fill` reads."""
-    return sorted(
-        needs | {Need(need.what, need.how, LONGEST) for need in needs if need.what.optional}, key=lambda need: need.column
-    )
+    """The needs in a fixed order, and what `fill` reads beside each optional one."""
+    return sorted(needs | {_proof(need) for need in needs if need.what.optional}, key=lambda need: need.column)
