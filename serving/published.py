@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,7 +22,7 @@ FORMAT, FORMAT_VERSION = "bancast-model", 1
 KINDS = ("time", "table", "rule")
 REASONS = 3
 """Reasons given at most for a line, and actions too."""
-_CHUNK = 16_384
+_CHUNK = 32_768
 """Rows explained at a time: bounds the memory of contributions (rows x features x 8 bytes) to tens of MB."""
 _WINDOW = re.compile(r"_\d+d$")
 
@@ -32,7 +32,7 @@ class Forecast:
 
     meta: its model.json. version: the first 12 hex digits of the SHA-256 of manifest.json. names: feature columns, in order.
     horizons: days, ascending. headline: the position among them of the horizon that ranks lines.
-    threads: LightGBM's; 0 takes all cores.
+    threads: LightGBM's; 0 takes all cores. explain: exact tree SHAP of a booster, to be replaced by a quicker one.
     """
 
     def __init__(self, meta: dict[str, Any], boosters: dict[int, list[lightgbm.Booster]], version: str, threads: int = 0) -> None:
@@ -42,6 +42,7 @@ class Forecast:
         self.names: list[str] = [feature["name"] for feature in meta["features"]]
         self.horizons: list[int] = sorted(meta["horizons"])
         self.headline = self.horizons.index(meta["headline"])
+        self.explain: Callable[[lightgbm.Booster, np.ndarray, int], np.ndarray] = _walked
         self._boosters = boosters
         self._bases = np.unique([base(name) for name in self.names], return_inverse=True)[1]
         # A rule knows only "too much", whatever a feature's direction for a learned model.
@@ -185,15 +186,10 @@ class Forecast:
         return np.clip(np.maximum.accumulate(risks, axis=1), 0.0, 1.0)
 
     def _contributions(self, values: np.ndarray, horizon: int) -> np.ndarray:
-        total = np.zeros(values.shape)
-        if len(values) == 0:
-            return total
         if self.meta["kind"] == "rule":
             return self._over_limit(values)
-        for booster in self._boosters[horizon]:
-            shap = booster.predict(values, pred_contrib=True, num_iteration=-1, num_threads=self.threads)
-            total += np.asarray(shap)[:, :-1]
-        return total / len(self._boosters[horizon])
+        parts = [self.explain(booster, values, self.threads) for booster in self._boosters[horizon] if len(values)]
+        return np.mean(parts, axis=0) if parts else np.zeros(values.shape)
 
     def _over_limit(self, values: np.ndarray) -> np.ndarray:
         """Value over limit (n, F); 0 where there is no limit or no value."""
@@ -216,8 +212,7 @@ class Forecast:
         """What is usual (n, F) for each row's group, for all lines where the group is not known; NaN: not known."""
         known = self.meta.get("usual", {})
         group = self.meta.get("group")
-        groups = frame[group].astype(object) if group and group in frame.columns else pd.Series("", frame.index, dtype=object)
-        codes, found = pd.factorize(groups, use_na_sentinel=False)
+        codes, found = pd.factorize(frame[group] if group in frame.columns else np.full(len(frame), ""), use_na_sentinel=False)
         table = [
             [chosen.get(name, np.nan) for name in self.names]
             for chosen in (known[name] if isinstance(name, str) and name in known else known.get("", {}) for name in found)
@@ -232,7 +227,7 @@ class Forecast:
         actions: list[list[dict[str, Any]]] = [[] for _ in values]
         for start in range(0, len(values), _CHUNK):
             chunk = slice(start, start + _CHUNK)
-            given = self._contributions(values[chunk], self.meta["headline"])
+            given = self._contributions(values[chunk], self.meta["headline"]).round(6)  # past the last digits of any method
             reasons += self._reasons(given, values[chunk], usual[chunk])
             rows = start + np.flatnonzero(colours[chunk] != "green")
             for row, action in self._actions(rows, values, usual, given[rows - start], risk, reasons):
@@ -293,6 +288,10 @@ class Forecast:
             for row, then_risk in zip(chosen, after, strict=True):
                 if then_risk <= risk[row]:  # what the model expects to make things worse is no advice
                     yield int(row), {"action": action["name"], "risk_after": float(then_risk)}
+
+
+def _walked(booster: lightgbm.Booster, values: np.ndarray, threads: int) -> np.ndarray:
+    return np.asarray(booster.predict(values, pred_contrib=True, num_iteration=-1, num_threads=threads))[:, :-1]
 
 
 def base(name: str) -> str:

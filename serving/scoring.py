@@ -71,7 +71,8 @@ def score_day(
     if bundle is not None:
         forecast, version = unregistered_forecast(bundle, settings.threads)
     elif registry is not None:
-        forecast, version = trusted_forecast(registry, home, name, alias, settings.threads)
+        forecast, registered = trusted_forecast(registry, home, name, alias, settings.threads)
+        version = registered
     else:
         raise ValueError("score_day needs a registry or a bundle")
     if forecast.meta["kind"] == "table":

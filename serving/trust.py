@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from serving.published import Forecast
+from serving.treeshap import TreeShap
 
 
 class Version(Protocol):
@@ -83,7 +84,7 @@ def trusted_forecast(
 def unregistered_forecast(bundle: Path, threads: int = 0) -> tuple[Forecast, Unregistered]:
     """A bundle that this run has written itself, verified all the same; BadInput when it is refused."""
     try:
-        forecast = Forecast.read(bundle, threads=threads)
+        forecast = _read(bundle, threads)
     except ValueError as error:
         raise BadInput(f"{error}; write the bundle anew") from None
     sha256 = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
@@ -97,7 +98,14 @@ def _checked(folder: Path, sha256: str, threads: int) -> Forecast:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
         raise ValueError(f"{path}: SHA-256 differs from the one in the registry")
-    forecast = Forecast.read(folder, threads=threads)
+    forecast = _read(folder, threads)
     if forecast.version != sha256[:12]:
         raise ValueError(f"{path}: changed while it was read")
+    return forecast
+
+
+def _read(folder: Path, threads: int) -> Forecast:
+    """A verified bundle, explained the quick way."""
+    forecast = Forecast.read(folder, threads=threads)
+    forecast.explain = TreeShap()
     return forecast
