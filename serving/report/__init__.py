@@ -33,14 +33,14 @@ def write_report(
     share of the whole that is done. Returns the paths and the headline numbers. The files are written aside and renamed
     one by one at the end, so a crash leaves the old report. BadInput when the day has no scores, or they cannot be read.
     """
+    from serving.actions import load_playbook
     from serving.report import files, page
     from serving.report.data import LEVELS, read_ranking
-    from serving.report.playbook import read_actions
 
     tell = progress or (lambda what, share: None)
     tell("read scores and lines", 0.0)
     ranking = read_ranking(home, settings, as_of, lake, scores)
-    playbook = read_actions()
+    playbook = {action.name: action for action in load_playbook()}
     folder = home.report_folder(as_of)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = folder.parent / f".{as_of.isoformat()}-{os.getpid()}-{uuid4().hex[:8]}"

@@ -115,6 +115,8 @@ def read_ranking(
     with open_engine(settings, home.scratch) as engine:
         seen = _Seen(engine, lake, day_number(as_of))
         lines = lines.merge(seen.lines(), on="line_id", how="left")
+        for name in ("team", "carrier", "number_pool"):
+            lines[name] = lines[name].astype(object).where(lines[name].notna(), None)
         lines = lines.merge(seen.recent(), on="line_id", how="left")
         for name in ("calls_7d", "talk_7d", "complaints_28d", "bans"):
             lines[name] = lines[name].fillna(0).astype("int64")
@@ -234,8 +236,7 @@ class _Seen:
         """line_id, team, carrier, number_pool: one row a line."""
         rows = self._rows("lines").select("line_id", "team", "carrier", "number_pool", "known_day")
         frame = self.engine.frame(rows).sort_values(["line_id", "known_day"])
-        frame = frame.drop_duplicates("line_id", keep="last").drop(columns="known_day")
-        return frame.astype(object).where(frame.notna(), None)
+        return frame.drop_duplicates("line_id", keep="last").drop(columns="known_day")
 
     def recent(self) -> pd.DataFrame:
         """line_id, calls_7d, talk_7d (s), complaints_28d, bans."""

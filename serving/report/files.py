@@ -15,7 +15,7 @@ import xlsxwriter
 
 from serving.report.data import FLAGGED, LEVELS, Ranking
 from serving.report.page import GROUPS, groups
-from serving.report.playbook import Action
+from serving.actions import Action
 from serving.report.texts import N_, Texts, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
 
@@ -50,7 +50,7 @@ def columns(ranking: Ranking, say: Texts) -> list[tuple[str, str, int]]:
         (say("Team"), "text", 14),
         (say("Carrier"), "text", 14),
         (say("Number pool"), "text", 14),
-        (say("On the list since"), "date", 13),
+        (say("Listed since"), "date", 13),
         (say("New on the list"), "text", 9),
         *reasons,
         *actions,

@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from serving.report.data import FLAGGED, LEVELS, WEEKS, DayTotals, Ranking
-from serving.report.playbook import Action
+from serving.actions import Action
 from serving.report.texts import FOLDER, LANGUAGES, SYMBOLS, dictionary, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
 

@@ -43,7 +43,7 @@
     const made = chart(host, {
       tooltip: tooltip(),
       legend: { bottom: 0, left: 0, itemWidth: 12, itemHeight: 10, itemGap: 16, selectedMode: false, textStyle: { color: colour("soft") } },
-      grid: { left: 4, right: narrow ? 12 : 110, top: 6, bottom: 44, containLabel: true },
+      grid: { left: 4, right: narrow ? 12 : 110, top: 6, bottom: 32, containLabel: true },
       xAxis: { type: "value", ...quietAxis() },
       yAxis: nameAxis(shown.map(groupName), narrow ? 90 : 130),
       series: [0, 1, 2].map((level) => ({
@@ -101,7 +101,7 @@
     chart(dom.get("trend-chart"), {
       tooltip: { ...tooltip(), valueFormatter: (value) => number(value, Number.isInteger(value) ? 0 : 1) },
       legend: { bottom: 0, left: 0, itemWidth: 14, itemHeight: 10, itemGap: 16, selectedMode: false, textStyle: { color: colour("soft") } },
-      grid: { left: 4, right: 10, top: 10, bottom: 44, containLabel: true },
+      grid: { left: 4, right: 10, top: 10, bottom: 32, containLabel: true },
       xAxis: { type: "category", data: days.map((day) => date(day.day, "short")), axisTick: { show: false },
         axisLine: { lineStyle: { color: colour("line") } }, axisLabel: { color: colour("faint"), fontSize: 11, hideOverlap: true } },
       yAxis: { type: "value", ...quietAxis() },

@@ -9,8 +9,9 @@
     const [feature, value, usual] = reason;
     return { ...data.features[feature], value: pick(data.quantities[value]), usual: pick(data.quantities[usual]) };
   };
+  // An action that eases nothing the model measures leaves the risk as it is: that is no estimate of its worth.
   const arrow = (before, after) =>
-    el("span", { class: "arrow" }, percent(before), el("span", { text: " → ", "aria-label": " " + t("then") + " " }), el("b", { text: percent(after) }));
+    after > before - 0.0005 ? el("span", { class: "arrow small", text: t("effect not measured") }) : el("span", { class: "arrow" }, percent(before), el("span", { text: " → ", "aria-label": " " + t("then") + " " }), el("b", { text: percent(after) }));
 
   const risks = (row) => {
     const most = Math.max(...row.risk, 0.01);
@@ -88,7 +89,7 @@
 
   const sparkline = (row) => {
     if (!row.calls.length) return el("span", { class: "quiet-line", text: "–" });
-    const most = Math.max(...row.calls, 1), width = 120, height = 30;
+    const most = Math.max(...row.calls, 1), width = 96, height = 30;
     const x = (place) => ((place + 0.5) * width) / row.calls.length;
     const points = row.calls.map((n, place) => x(place).toFixed(1) + " " + (height - 2 - (n / most) * (height - 4)).toFixed(1));
     const label = t("Calls a day over 8 weeks: at most {most}, {last} on the last day", { most: number(most), last: number(row.calls[row.calls.length - 1]) });

@@ -38,8 +38,10 @@
     line.replaceChildren(
       el("b", { text: t("Since {date}: ", { date: date(before.day) }) }),
       data.newLines ? fresh : t("nothing new on the list"), t(", "),
-      tn("{n} line back to green", "{n} lines back to green", data.cleared.length), t(", "),
-      tn("{n} line of that list no longer scored (banned or given up)", "{n} lines of that list no longer scored (banned or given up)", data.gone.length), t("."));
+      tn("{n} line back to green", "{n} lines back to green", data.cleared.length),
+      ...(data.gone.length ? [t(", "),
+        tn("{n} line of that list no longer scored (banned or given up)", "{n} lines of that list no longer scored (banned or given up)", data.gone.length)] : []),
+      t("."));
   };
 
   const drawGroups = () => {

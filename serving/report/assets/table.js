@@ -29,7 +29,7 @@
     { key: "team", head: t("Team"), cls: "group col-group", value: (row) => group(row, "team") },
     { key: "carrier", head: t("Carrier"), cls: "group col-group", value: (row) => group(row, "carrier") },
     { key: "number_pool", head: t("Number pool"), cls: "group col-group", value: (row) => group(row, "number_pool") },
-    { key: "since", head: t("On the list since"), cls: "since col-since", value: (row) => row.since || "9999" },
+    { key: "since", head: t("Listed since"), cls: "since col-since", value: (row) => row.since || "9999" },
     { key: "", head: t("Why, and what to do first"), cls: "why col-why" },
     { key: "calls", head: t("Calls, 8 weeks"), cls: "spark col-spark", value: (row) => row.facts[0], down: true },
   ];

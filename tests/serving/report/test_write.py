@@ -1,0 +1,102 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from data_schemas.clock import day_number
+from data_schemas.home import Home
+from data_schemas.settings import Settings
+from serving import report
+from serving.report import files, page, write_report
+from tests.serving.report.worlds import AS_OF, TableLake, identities, lake_of, save_scores, scores_of, table
+
+SETTINGS = Settings(threads=1)
+
+
+def data_of(html: str) -> dict:
+    return json.loads(html.split('<script type="application/json" id="data">')[1].split("</script>")[0])
+
+
+def small(tmp_path: Path) -> tuple[Home, TableLake]:
+    home = Home(tmp_path)
+    save_scores(home, AS_OF, scores_of(identities(30), ["rest_line"]))
+    return home, lake_of(30, calls=False)
+
+
+def test_it_says_where_the_files_are_and_the_headline_numbers(written):
+    home, told = written
+    assert {kind: Path(path).name for kind, path in told["files"].items()} == {
+        "html": "ranking.html",
+        "xlsx": "ranking.xlsx",
+        "csv": "ranking.csv",
+    }
+    assert all(Path(path).stat().st_size for path in told["files"].values())
+    assert told["lines"] == 300 == told["red"] + told["orange"] + told["yellow"] + told["green"]
+    assert told["previous"] == "2026-11-16" and told["trained_until"] == "2026-10-26"
+    assert json.loads(json.dumps(told)) == told
+    html = Path(told["files"]["html"]).read_text(encoding="utf-8")
+    for text in ("bancast/3", "2026-10-26", told["data_fingerprint"]):
+        assert text in html
+
+
+@pytest.mark.parametrize("name", ["ranking.html", "ranking.xlsx", "ranking.csv"])
+def test_a_crash_leaves_the_old_report(tmp_path, monkeypatch, name):
+    home, lake = small(tmp_path)
+    write_report(home, SETTINGS, AS_OF, lake=lake)
+    folder = home.report_folder(AS_OF)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    save_scores(home, AS_OF, scores_of(identities(30), ["rest_line"], seed=5, model="bancast/4"))
+
+    def crash(*_):
+        raise OSError("disk full")
+
+    where = {"ranking.html": (page, "render"), "ranking.xlsx": (files, "write_xlsx"), "ranking.csv": (files, "write_csv")}
+    with monkeypatch.context() as patch:
+        patch.setattr(*where[name], crash)
+        with pytest.raises(OSError, match="disk full"):
+            write_report(home, SETTINGS, AS_OF, lake=lake)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    write_report(home, SETTINGS, AS_OF, lake=lake)
+    assert "bancast/4" in (folder / "ranking.html").read_text(encoding="utf-8")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(report.FILES)
+
+
+def test_names_cannot_end_the_script_that_holds_them(tmp_path):
+    name = "</script><script>alert(1)</script><!--"
+    home = Home(tmp_path)
+    save_scores(home, AS_OF, scores_of([name], ["rest_line"]))
+    rows = {"line_id": [name], "carrier": [name], "number_pool": [name], "team": [name]}
+    lake = TableLake({"lines": table("lines", rows, [day_number(AS_OF) - 9])})
+    told = write_report(home, SETTINGS, AS_OF, lake=lake)
+    html = Path(told["files"]["html"]).read_text(encoding="utf-8")
+    assert "alert(1)</script>" not in html
+    data = data_of(html)
+    assert data["rows"][0]["id"] == name and data["names"]["team"] == [name]
+
+
+def test_a_page_of_a_thousand_lines_stays_under_three_megabytes(tmp_path):
+    home = Home(tmp_path)
+    save_scores(home, AS_OF, scores_of(identities(1000), ["rest_line"]))
+    told = write_report(home, SETTINGS, AS_OF, lake=lake_of(1000))
+    html = Path(told["files"]["html"]).read_text(encoding="utf-8")
+    assert len(html.encode()) < 3_000_000
+    assert len(data_of(html)["rows"]) == 1000
+
+
+def test_a_group_sums_its_lines(written):
+    home, told = written
+    data = data_of((home.report_folder(AS_OF) / "ranking.html").read_text(encoding="utf-8"))
+    for kind in ("team", "carrier", "number_pool"):
+        groups = data["groups"][kind]
+        assert sum(group["lines"] for group in groups) == told["lines"]
+        assert [sum(group["levels"][level] for group in groups) for level in range(4)] == data["totals"]["levels"]
+        assert sum(group["expected"] for group in groups) == pytest.approx(told["expected_bans"], abs=0.2)
+        assert [group["expected"] for group in groups] == sorted((group["expected"] for group in groups), reverse=True)
+
+
+def test_progress_is_told(tmp_path):
+    home, lake = small(tmp_path)
+    steps = []
+    write_report(home, SETTINGS, AS_OF, lake=lake, progress=lambda what, share: steps.append(share))
+    assert steps == sorted(steps) and steps[-1] == 1.0
