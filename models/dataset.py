@@ -89,7 +89,11 @@ def build_dataset(
     share = min(1.0, settings.train.max_rows / max(1, sum(lake.rows("lines").values()) * len(days)))
     for number, batch in enumerate(batches):
         table = build_features(
-            lake, settings, batch, lambda step, done, n=number: tell(f"features: {step}", (n + done) / len(batches)), scratch=scratch
+            lake,
+            settings,
+            batch,
+            lambda step, done, n=number: tell(f"features: {step}", (n + done) / len(batches)),
+            scratch=scratch,
         )
         outcome = labels(table, outcomes, settings.train.horizons)
         weight = thin(table, outcome, share, settings.train.seed)

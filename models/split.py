@@ -1,4 +1,4 @@
-"""Splits in time: what comes before may be learnt from, what comes after judges, and a gap of the longest horizon lies between."""
+"""Splits in time: the earlier part is learnt from, the later part judges, and a gap of the longest horizon lies between."""
 
 from __future__ import annotations
 

@@ -1,0 +1,76 @@
+"""The model as a plain folder: LightGBM text, JSON, and a manifest with the SHA-256 of each. No pickle, no code.
+
+serving/published.py reads it; its evaluation twin (learnt only from what precedes the test period) lies in `evaluation/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.feature import Feature
+from models.forecast import Fitted
+
+MANIFEST = "manifest.json"
+
+
+def usual_values(table: pd.DataFrame, features: Sequence[str], group: str | None) -> dict[str, dict[str, float]]:
+    """The median of each feature: "" over all rows, and for each value of `group` with 20 rows or more; unknown ones left out."""
+
+    def medians(rows: pd.DataFrame) -> dict[str, float]:
+        middle = rows[list(features)].median()
+        return {str(name): float(value) for name, value in middle.items() if np.isfinite(value)}
+
+    found = {"": medians(table)}
+    if group is not None:
+        for value, rows in table.groupby(group, observed=True):
+            if len(rows) >= 20:
+                found[str(value)] = medians(rows)
+    return found
+
+
+def describe(features: Sequence[Feature]) -> list[dict[str, Any]]:
+    """The features as model.json lists them."""
+    kept = ("name", "family", "doc", "unit", "direction")
+    return [{key: entry[key] for key in kept} for entry in (feature.describe() for feature in features)]
+
+
+def write_model(folder: Path, fitted: Fitted, meta: dict[str, Any]) -> None:
+    """Write boosters and model.json below `folder`; `meta` is everything of model.json that is not `fitted`."""
+    (folder / "boosters").mkdir(parents=True)
+    names: dict[str, list[str]] = {}
+    for horizon, texts in fitted.boosters.items():
+        names[str(horizon)] = []
+        for number, text in enumerate(texts):
+            name = f"boosters/{horizon}d-{number}.txt"
+            (folder / name).write_text(text, encoding="utf-8")
+            names[str(horizon)].append(name)
+    curves = {str(horizon): curve.plain() for horizon, curve in fitted.curves.items()}
+    model = {
+        **meta,
+        "horizons": list(fitted.horizons),
+        "headline": fitted.headline,
+        "boosters": names,
+        "calibration": curves,
+    }
+    write_json(folder / "model.json", model)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """JSON with sorted keys: equal values, equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def seal(folder: Path) -> str:
+    """Write the manifest over all files of a finished bundle; its own SHA-256."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    listed = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    write_json(folder / MANIFEST, {"format": "bancast-model", "version": 1, "files": listed})
+    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()

@@ -1,0 +1,222 @@
+"""The three ways in: train on a home's lake, train on a finished table, and write a labelled training table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_schemas.clock import day_date, day_number
+from data_schemas.errors import BadInput
+from data_schemas.home import Home
+from data_schemas.lake import Lake
+from data_schemas.settings import Settings
+from models import bundle
+from models.baselines import rule_limits
+from models.dataset import Dataset, build_dataset, labelled_table
+from models.evaluation import Judged
+from models.forecast import Sample
+from models.labels import as_of_days, days_to_ban, label_name
+from models.report import TrainReport
+from models.split import cut_last
+from models.training import Folds, Task, train
+
+Progress = Callable[[str, float], None]
+MODEL = "bancast"
+
+
+def train_lake(
+    home: Home, settings: Settings, *, until: date | None = None, progress: Progress | None = None, name: str = MODEL
+) -> TrainReport:
+    """Train on what was known strictly before local midnight `until` (the end of the records when None), and publish.
+
+    Raises BadInput, with nothing registered, where there are too few bans or too little history to learn from.
+    """
+    tell = progress or (lambda step, share: None)
+    lake = Lake(home.lake)
+    day = last_midnight(lake, until)
+    data = build_dataset(lake, settings, day, lambda step, share: tell(step, 0.5 * share), scratch=home.scratch)
+    task = snapshot_task(data, settings, name)
+    return train(task, home, settings, lambda step, share: tell(step, 0.5 + 0.5 * share))
+
+
+def last_midnight(lake: Lake, until: date | None) -> int:
+    """`until` as a day number, at most the midnight that ends the last day of calls: later ones know nothing more."""
+    days = lake.days("calls")
+    if not days:
+        raise BadInput(f"{lake.root}: no calls in the lake; run `bancast ingest` first")
+    end = days[-1] + 1
+    return end if until is None else min(day_number(until), end)
+
+
+def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
+    """The training task of a table of snapshots."""
+    headline = settings.train.headline
+    outcome = data.labels[label_name(headline)].to_numpy()
+    bans = distinct_bans(data, headline)
+    until = day_date(data.outcomes.until).isoformat()
+    if bans < settings.train.min_bans:
+        raise BadInput(
+            f"bans: {bans or 'no'} bans of lines with calls are known and mature before {until}, at least "
+            f"{settings.train.min_bans} are needed to learn from (train.min_bans); ingest more history, until then the rule "
+            "baseline ranks the lines"
+        )
+    days = as_of_days(data.table)
+    gap = max(settings.train.horizons)
+    try:
+        cut = cut_last(days, ~np.isnan(outcome), settings.train.test_days, gap)
+    except ValueError as error:
+        raise BadInput(
+            f"calls: too little history before {until} for a test period ({error}); it takes about "
+            f"{settings.train.warmup_days + 4 * gap} days, ingest earlier calls"
+        ) from None
+    train_rows, test_rows = np.flatnonzero(cut.before), np.flatnonzero(cut.after)
+    if not (outcome[train_rows] == 1).any():
+        raise BadInput(
+            f"bans: none among the snapshots before the test period (until {until}); ingest more history, until then the rule "
+            "baseline ranks the lines"
+        )
+    names = [feature.name for feature in data.features]
+    labels = {horizon: data.labels[label_name(horizon)].to_numpy() for horizon in settings.train.horizons}
+    recent = data.table[days >= days.max() - 28]
+    lines = pd.factorize(data.table["line_id"])[0]
+    ahead = days_to_ban(data.table, data.outcomes)
+
+    def folds_of(rows: np.ndarray) -> Folds:
+        return _folds_in_time(rows, days, outcome, settings.train.validation_days, gap)
+
+    def judged(rows: np.ndarray, horizon: int) -> tuple[np.ndarray, Judged]:
+        own = rows[~np.isnan(labels[horizon][rows])]
+        return own, Judged(labels[horizon][own], data.weight[own], days[own], ahead[own], lines[own])
+
+    meta = {
+        **common_meta(settings),
+        "kind": "time",
+        "id": "line_id",
+        "group": "carrier",
+        "features": bundle.describe(data.features),
+        "usual": bundle.usual_values(recent, names, "carrier"),
+        "actions": playbook_actions(),
+        "trained_until": until,
+        "data_fingerprint": data.fingerprint,
+    }
+    parameters = {
+        **flat_settings(settings),
+        "until": until,
+        "data_fingerprint": data.fingerprint,
+        "rows": len(data.table),
+        "bans": bans,
+        "features": len(names),
+        "reporting_delay_days": data.outcomes.delay,
+        "train_until": day_date(int(days[train_rows].max())).isoformat(),
+        "test_from": day_date(int(days[test_rows].min())).isoformat(),
+        "test_to": day_date(int(days[test_rows].max())).isoformat(),
+    }
+    return Task(
+        name=name,
+        run_name=f"train until {until}",
+        table=data.table,
+        features=names,
+        directions=[feature.direction for feature in data.features],
+        sample=Sample(data.table[names].to_numpy(dtype="float32"), labels, data.weight),
+        headline=headline,
+        train=train_rows,
+        test=test_rows,
+        folds_of=folds_of,
+        judged=judged,
+        meta=meta,
+        parameters=parameters,
+        bans=bans,
+        missing=data.missing,
+        notes=[f"{source} not given: {len(lost)} features missing" for source, lost in data.missing.items()],
+    )
+
+
+def distinct_bans(data: Dataset, horizon: int) -> int:
+    """Bans that mature rows at this horizon see, each counted once."""
+    rows = data.labels[label_name(horizon)].to_numpy() == 1
+    start = as_of_days(data.table)[rows] + days_to_ban(data.table[rows], data.outcomes) if rows.any() else np.array([])
+    return len(set(zip(data.table["line_id"].to_numpy()[rows], start, strict=True)))
+
+
+def _folds_in_time(rows: np.ndarray, days: np.ndarray, outcome: np.ndarray, length: int, gap: int) -> Folds:
+    """Up to two folds that move back in time; each learns from what precedes its checked days by the gap."""
+    folds = []
+    left = np.arange(len(rows))
+    for _ in range(2):
+        try:
+            cut = cut_last(days[rows[left]], ~np.isnan(outcome[rows[left]]), length, gap)
+        except ValueError:
+            break
+        folds.append((left[cut.before], left[cut.after]))
+        first = int(days[rows[left[cut.after]]].min())
+        left = left[days[rows[left]] < first]
+        if not len(left):
+            break
+    return folds
+
+
+def common_meta(settings: Settings) -> dict[str, Any]:
+    """What every model.json says."""
+    return {"seed": settings.train.seed, "levels": settings.levels.model_dump(), "notes": []}
+
+
+def flat_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that shape a model, for MLflow's parameters."""
+    sections = {"train": settings.train, "rule": settings.rule, "features": settings.features}
+    return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.model_dump().items()}
+
+
+def playbook_actions() -> list[dict[str, Any]]:
+    """The playbook as the published model carries it."""
+    from serving.actions import for_model, load_playbook
+
+    return for_model(load_playbook())
+
+
+def rule_bundle(folder: Path, settings: Settings, until: date, fingerprint: str) -> Path:
+    """Write a bundle that ranks by the rule baseline alone, for a company with too few bans to learn from.
+
+    Its base rates are no forecast: the share of lines banned in a week that the settings' orange level stands for at a limit.
+    """
+    from features.catalogue import CATALOGUE
+
+    limits = rule_limits(settings.rule)
+    features = [feature for feature in CATALOGUE if feature.name in limits]
+    daily = 1.0 - (1.0 - settings.levels.orange) ** (1.0 / settings.train.headline)
+    meta = {
+        **common_meta(settings),
+        "kind": "rule",
+        "id": "line_id",
+        "group": "carrier",
+        "horizons": list(settings.train.horizons),
+        "headline": settings.train.headline,
+        "features": bundle.describe(features),
+        "rule": {
+            "limits": {feature.name: limits[feature.name] for feature in features},
+            "base_rate": {str(h): 1.0 - (1.0 - daily) ** h for h in settings.train.horizons},
+        },
+        "usual": {},
+        "actions": playbook_actions(),
+        "trained_until": until.isoformat(),
+        "data_fingerprint": fingerprint,
+    }
+    bundle.write_json(folder / "model.json", meta)
+    bundle.seal(folder)
+    return folder
+
+
+def training_table(
+    home: Home, settings: Settings, *, first: date, last: date, every: int, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Features and labels at every `every` days from `first` to `last` (both as_of days, inclusive); unknown labels are NaN."""
+    lake = Lake(home.lake)
+    end = last_midnight(lake, None)
+    days = [day for day in range(day_number(first), day_number(last) + 1, every) if day <= end]
+    if not days:
+        raise BadInput(f"--from {first} --to {last}: no as_of day in it that the lake knows (it ends at {day_date(end)})")
+    return labelled_table(lake, settings, days, end, progress, scratch=home.scratch)

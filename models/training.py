@@ -1,0 +1,179 @@
+"""One training from labelled rows to a registered version: judge a twin on the test rows, learn from all, publish, decide.
+
+The twin is the same procedure on what precedes the test rows. The gate compares twins, so that no model is judged on rows it has
+learnt from, and the model that is published still learns from the newest bans.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_schemas.errors import BadInput
+from data_schemas.home import Home
+from data_schemas.settings import Settings
+from models import bundle, gate, plots, tracking
+from models.baselines import logistic_scores, rule_scores
+from models.evaluation import Judged, calibration_table, comparison, evaluate
+from models.forecast import Fitted, Sample, fit
+from models.report import TrainReport
+
+Progress = Callable[[str, float], None]
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass
+class Task:
+    """Everything a training needs, whether rows are snapshots of lines or rows of a finished table.
+
+    name: of the registered model. table: ids and features, one row a row. sample: the same as numbers. train, test: row indices;
+    train precedes test by the gap. folds_of: row indices -> folds within them. meta: what model.json says besides the fit.
+    judged: the test rows. parameters: for MLflow. logistic_row: +1, -1 or 0 a feature.
+    """
+
+    name: str
+    run_name: str
+    table: pd.DataFrame
+    features: list[str]
+    directions: list[int]
+    sample: Sample
+    headline: int
+    train: np.ndarray
+    test: np.ndarray
+    folds_of: Callable[[np.ndarray], Folds]
+    judged: Callable[[np.ndarray, int], tuple[np.ndarray, Judged]]
+    meta: dict[str, Any]
+    parameters: dict[str, Any]
+    bans: int
+    with_rule: bool = True
+    missing: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def train(task: Task, home: Home, settings: Settings, progress: Progress | None = None) -> TrainReport:
+    """Run a task; see the module. Raises BadInput where the rows cannot teach or judge anything."""
+    tell = progress or (lambda step, share: None)
+    with tempfile.TemporaryDirectory(prefix="bancast-bundle-") as work, tracking.start_run(home, settings, task.run_name) as run:
+        folder = Path(work) / "bundle"
+        twin = _fit(task, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.35 * share))
+        bundle.write_model(folder / "evaluation", twin, task.meta)
+        tell("baselines", 0.38)
+        final = _fit(task, np.arange(len(task.table)), settings, lambda step, share: tell(step, 0.45 + 0.4 * share))
+        bundle.write_model(folder, final, task.meta)
+        sha256 = bundle.seal(folder)
+        tell("evaluate", 0.87)
+        results, horizons, scores, judged = _judge(task, folder, run, settings)
+        run.parameters({**task.parameters, "rounds": final.rounds})
+        _log(run, task, results, horizons, scores, judged, final)
+        tell("publish", 0.92)
+        challengers = {who: metrics for who, metrics in results.items() if who in ("rule", "logistic")}
+        verdict = gate.decide(results["model"], challengers, results.get("champion"))
+        tags = {
+            "why": verdict.why,
+            "kind": task.meta["kind"],
+            "data_fingerprint": task.meta["data_fingerprint"],
+            "trained_until": task.meta["trained_until"] or "",
+        }
+        version = run.publish(folder, task.name, sha256, tags)
+        run.registry.point(version, "challenger")
+        if verdict.promoted:
+            run.registry.point(version, "champion")
+        run.tags({"gate": verdict.why, "promoted": str(verdict.promoted).lower(), "version": version.label})
+        tell("done", 1.0)
+        return TrainReport(
+            run_id=run.run_id,
+            version=version.label,
+            promoted=verdict.promoted,
+            why=verdict.why,
+            metrics=results,
+            horizons=horizons,
+            rows=len(task.table),
+            bans=task.bans,
+            trained_until=task.meta["trained_until"],
+            experiment=run.experiment_id,
+            missing=task.missing,
+            notes=[*task.notes, *final.notes],
+        )
+
+
+def _fit(task: Task, rows: np.ndarray, settings: Settings, progress: Progress) -> Fitted:
+    sample = Sample(
+        task.sample.values[rows],
+        {horizon: label[rows] for horizon, label in task.sample.labels.items()},
+        task.sample.weight[rows],
+    )
+    return fit(sample, task.folds_of(rows), task.directions, settings, task.headline, progress)
+
+
+def _judge(
+    task: Task, folder: Path, run: tracking.Run, settings: Settings
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]], dict[str, np.ndarray], Judged]:
+    """Metrics of everybody on the same test rows: at the headline by who, and the model's at each horizon."""
+    from serving.published import Forecast
+
+    rows, judged = task.judged(task.test, task.headline)
+    tested = task.table.iloc[rows]
+    flags = settings.train.flags
+    twin = Forecast.read(folder, part="evaluation", threads=settings.threads)
+    horizons = {}
+    for horizon in task.sample.labels:
+        own, wanted = task.judged(task.test, horizon)
+        if len(own):
+            risk = twin.risks(task.table.iloc[own])[:, twin.horizons.index(horizon)]
+            horizons[str(horizon)] = evaluate(wanted, risk, flags, horizon)
+    scores = {"model": twin.risks(tested)[:, twin.headline]}
+    if task.with_rule:
+        scores["rule"] = rule_scores(tested, settings.rule)
+    label = task.sample.labels[task.headline]
+    learnt = task.train[~np.isnan(label[task.train])]
+    fitted = logistic_scores(task.sample.values[learnt], label[learnt], task.sample.weight[learnt], task.sample.values[rows])
+    if fitted is not None:
+        scores["logistic"] = fitted[0]
+    champion = run.registry.find(task.name, "champion")
+    if champion is not None:
+        try:
+            with tempfile.TemporaryDirectory(prefix="bancast-champion-") as cache:
+                standing = Forecast.read(
+                    run.registry.download(champion, Path(cache)), part="evaluation", threads=settings.threads
+                )
+                lacking = {name: np.nan for name in standing.names if name not in tested}
+                scores["champion"] = standing.risks(tested.assign(**lacking))[:, standing.headline]
+        except (ValueError, BadInput) as error:
+            task.notes.append(f"champion {champion.label} could not be compared: {error}")
+    results = {who: evaluate(judged, score, flags, task.headline, who != "rule") for who, score in scores.items()}
+    return results, horizons, scores, judged
+
+
+def _log(
+    run: tracking.Run,
+    task: Task,
+    results: dict[str, dict[str, float]],
+    horizons: dict[str, dict[str, float]],
+    scores: dict[str, np.ndarray],
+    judged: Judged,
+    final: Fitted,
+) -> None:
+    """Metrics, tables and plots into the run."""
+    for who, metrics in results.items():
+        run.metrics(who, metrics)
+    for horizon, metrics in horizons.items():
+        run.metrics(f"model_{horizon}d", metrics)
+    run.table(pd.DataFrame(comparison(results)), "evaluation/comparison.csv")
+    bands = calibration_table(judged, scores["model"])
+    run.table(bands, "evaluation/calibration.csv")
+    run.figure(plots.calibration_plot(bands, "Calibration on the test period"), "evaluation/calibration.png")
+    if 0 < judged.label.sum() < len(judged.label):
+        run.figure(
+            plots.precision_recall_plot(judged, scores, "Precision and recall on the test period"),
+            "evaluation/precision_recall.png",
+        )
+    importance = pd.DataFrame({"feature": task.features, "gain": final.importance}).sort_values("gain", ascending=False)
+    run.table(importance, "evaluation/importance.csv")
+    run.figure(plots.importance_plot(importance, "What the model looks at"), "evaluation/importance.png")
+    run.json({"missing": task.missing, "notes": task.notes}, "evaluation/notes.json")
