@@ -164,7 +164,8 @@ class _Loader:
         except UnicodeDecodeError:
             raise BadInput(f"{self.path}: not UTF-8; save the mapping file as UTF-8") from None
         except tomllib.TOMLDecodeError as error:
-            raise BadInput(f"{self.path}: not TOML ({error}); correct that place") from None
+            hint = "; a name of other letters than a-z needs quotes" if "key part" in str(error) else ""
+            raise BadInput(f"{self.path}: not TOML ({error}); correct that place{hint}") from None
         own = {key: given.pop(key) for key in ("zone", "folder") if key in given}
         strange = [name for name in given if name not in TABLES]
         if strange:

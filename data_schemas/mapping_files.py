@@ -10,7 +10,10 @@ import codecs
 import csv
 import gzip
 import os
+import shutil
 import tempfile
+import weakref
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,8 +44,7 @@ class Layout:
 class Plain:
     """Readable stand-ins of files, for as long as this object lives."""
 
-    folder: tempfile.TemporaryDirectory[str] | None = None
-    open_files: list[IO[bytes]] = field(default_factory=list)
+    folder: Path | None = None
     made: dict[Path, Path] = field(default_factory=dict)
 
     def path(self, original: Path, encoding: str) -> Path:
@@ -57,9 +59,11 @@ class Plain:
         return self.made[original]
 
     def _place(self, original: Path) -> Path:
-        self.folder = self.folder or tempfile.TemporaryDirectory(prefix="bancast-")
+        if self.folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="bancast-"))
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         name = original.name.removesuffix(".gz")
-        place = Path(self.folder.name) / str(len(self.made)) / "".join("_" if sign in _GLOB else sign for sign in name)
+        place = self.folder / str(len(self.made)) / "".join("_" if sign in _GLOB else sign for sign in name)
         place.parent.mkdir()
         return place
 
@@ -72,7 +76,7 @@ class Plain:
         place = self._place(original)
         nameless = _DESCRIPTORS.is_dir()
         handle: IO[bytes] = tempfile.TemporaryFile() if nameless else place.open("w+b")  # noqa: SIM115
-        self.open_files.append(handle)
+        weakref.finalize(self, handle.close)
         decoder = codecs.getincrementaldecoder(encoding)()
         offset = 0
         try:
@@ -84,11 +88,13 @@ class Plain:
                         handle.write(decoder.decode(block, final=not block).encode("utf-8"))
                     except UnicodeError as error:
                         at = offset - kept + getattr(error, "start", 0)
-                        raise BadInput(f"{original}: not {encoding} at byte {at}; set `encoding` to what it is") from None
+                        raise BadInput(
+                            f"{original}: not {encoding} at byte {at}; set `encoding` to what it is, e.g. gb18030"
+                        ) from None
                     if not block:
                         break
                     offset += len(block)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise BadInput(f"{original}: not readable ({error}); write it anew") from None
         handle.flush()
         if nameless:
@@ -138,13 +144,15 @@ def layout(path: Path, source: SourceRule, where: str) -> Layout:
     try:
         with opened(path) as handle:
             start = handle.read(1 << 16)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{where}: {path.name}: not readable ({error}); write it anew") from None
     try:
         lines = codecs.getincrementaldecoder(source.encoding)().decode(start).removeprefix("\ufeff")
     except UnicodeError as error:
         at = getattr(error, "start", 0)
-        raise BadInput(f"{where}: {path.name}: not {source.encoding} at byte {at}; set `encoding` to what it is") from None
+        raise BadInput(
+            f"{where}: {path.name}: not {source.encoding} at byte {at}; set `encoding` to what it is, e.g. gb18030"
+        ) from None
     ends = "\\r\\n" if "\r\n" in lines else "\\n" if "\n" in lines or "\r" not in lines else "\\r"
     rows = lines.splitlines()[source.skip :]
     if not rows or not rows[0].strip():

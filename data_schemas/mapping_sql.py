@@ -14,6 +14,7 @@ import duckdb
 
 from data_schemas.checks import WallClock
 from data_schemas.clock import Clock
+from data_schemas.hashing import mask_sql
 from data_schemas.mapping_model import EPOCHS, Condition, FieldRule, Scalar
 from data_schemas.sources import first_line, quoted, text
 from data_schemas.tables import Column
@@ -118,7 +119,9 @@ class Reader:
             cell = f"CAST({_seconds(cell, rule.unit or 's')} AS VARCHAR)"
         if column.kind == "string" and not column.allowed:
             return cell
-        return f"coalesce({cell}, {text(UNREAD)} || {start})"
+        if column.kind == "timestamp":  # ingest blots out long runs of digits; their shape says what the format should be
+            start = f"CASE WHEN {mask_sql(start)} = {start} THEN {start} ELSE regexp_replace({start}, '[0-9]', 'd', 'g') END"
+        return f"coalesce({cell}, {text(UNREAD)} || ({start}))"
 
     def _extracted(self, rule: FieldRule, cell: str) -> str:
         if rule.extract is None:
@@ -174,9 +177,11 @@ def zoned_pattern(pattern: str) -> bool:
 
 
 def groups(pattern: str) -> int:
-    """The group that `extract` takes: 1 when there is one, else the whole."""
-    with duckdb.connect() as con:  # the engine gives NULL for a group that the pattern has not, "" for one that found nothing
-        row = con.execute(f"SELECT regexp_extract('', {text(pattern)}, 1) IS NOT NULL").fetchone()
+    """The group that `extract` takes: 1 when the pattern has one, else the whole."""
+    with duckdb.connect() as con:  # the engine replaces nothing when the replacement names a group that is not there
+        row = con.execute(
+            f"SELECT regexp_replace('~', {text(f'(?:{pattern})|~')}, {text('[' + chr(92) + '1]')}) <> '~'"
+        ).fetchone()
     return int(bool(row and row[0]))
 
 
