@@ -192,9 +192,9 @@ class Forecast:
         return np.mean(parts, axis=0) if parts else np.zeros(values.shape)
 
     def _over_limit(self, values: np.ndarray) -> np.ndarray:
-        """Value over limit (n, F); 0 where there is no limit or no value."""
+        """Value over limit (n, F), at most 1e9; 0 where there is no limit or no value."""
         limits: np.ndarray = np.array([self.meta["rule"]["limits"].get(name, np.nan) for name in self.names])
-        return np.nan_to_num(np.maximum(values, 0.0) / limits, nan=0.0, posinf=np.finfo(float).max)
+        return np.nan_to_num(np.clip(values / limits, 0.0, 1e9), nan=0.0)
 
     def _ranks(self, ids: pd.Series, days: pd.Series, risk: np.ndarray, margin: np.ndarray) -> np.ndarray:
         """1 = highest risk within its as_of; ties by margin, then by id."""

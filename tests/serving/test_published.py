@@ -1,0 +1,261 @@
+"""The published model: what its scores promise, whatever the lines and whatever the calibrators."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.published import Forecast
+from tests.serving.bundles import ACTIONS, FEATURES, HORIZONS, as_table, lines, rule_bundle, sealed, table_bundle, time_bundle
+
+NAMES = [name for name, _, _ in FEATURES]
+
+
+@pytest.fixture(scope="module")
+def forecasts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Forecast]:
+    folder = tmp_path_factory.mktemp("bundles")
+    return {
+        "time": Forecast.read(time_bundle(folder / "time")),
+        "rule": Forecast.read(rule_bundle(folder / "rule")),
+        "table": Forecast.read(table_bundle(folder / "table")),
+    }
+
+
+cells = st.one_of(st.just(np.nan), st.floats(-1e9, 1e9), st.sampled_from([0.0, -0.0, 1e-40, 1e300, np.inf, -np.inf]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(st.lists(cells, min_size=len(NAMES), max_size=len(NAMES)), max_size=12), kind=st.sampled_from(["time", "rule"])
+)
+def test_risks_are_probabilities_that_never_fall_with_the_horizon_and_ranks_are_a_total_order(forecasts, rows, kind):
+    frame = pd.DataFrame(np.array(rows, dtype=float).reshape(len(rows), len(NAMES)), columns=NAMES)
+    frame.insert(0, "line_id", [f"L{9 - number % 10}{number}" for number in range(len(rows))])
+    forecast = forecasts[kind]
+    risks = forecast.risks(frame)
+    assert risks.shape == (len(rows), 4)
+    assert ((risks >= 0) & (risks <= 1)).all()
+    assert (np.diff(risks, axis=1) >= 0).all()
+    scores = forecast.score(frame)
+    assert sorted(scores["rank"]) == list(range(1, len(rows) + 1))
+    margin = forecast.margins(frame)[:, forecast.headline]
+    keys = sorted(zip(-risks[:, forecast.headline], -margin, frame["line_id"], scores["rank"], strict=True))
+    assert [key[-1] for key in keys] == list(range(1, len(rows) + 1))
+    for reasons in scores["reasons"]:
+        given_ = [reason["contribution"] for reason in reasons]
+        assert len(given_) <= 3 and given_ == sorted(given_, reverse=True) and all(value > 0 for value in given_)
+    json.dumps(scores.drop(columns="as_of").to_dict("records"), allow_nan=False)
+
+
+def test_margins_are_the_mean_raw_score_and_risks_the_calibrated_running_maximum(forecasts):
+    forecast, frame = forecasts["time"], lines(200, seed=1)
+    margins = forecast.margins(frame)
+    expected = np.empty_like(margins)
+    for position, horizon in enumerate(HORIZONS):
+        boosters = forecast._boosters[horizon]
+        assert len(boosters) == 2
+        expected[:, position] = sum(booster.predict(frame[NAMES].to_numpy(float), raw_score=True) for booster in boosters) / 2
+    assert margins == pytest.approx(expected, abs=1e-12)
+    calibrated = np.column_stack(
+        [
+            np.interp(expected[:, p], *(forecast.meta["calibration"][str(h)][axis] for axis in "xy"))
+            for p, h in enumerate(HORIZONS)
+        ]
+    )
+    assert (np.diff(calibrated, axis=1) < 0).any(), "the fixture's calibrators disagree on purpose"
+    assert forecast.risks(frame) == pytest.approx(np.maximum.accumulate(calibrated, axis=1), abs=1e-12)
+
+
+def test_a_line_scores_the_same_alone_as_among_others_and_in_any_order(forecasts):
+    forecast, frame = forecasts["time"], lines(300, seed=2)
+    together = forecast.score(frame)
+    shuffled = forecast.score(frame.sample(frac=1, random_state=1)).loc[frame.index]
+    pd.testing.assert_frame_equal(together, shuffled)
+    alone = forecast.score(frame.iloc[[17]])
+    columns = ["line_id", "risk_1d", "risk_3d", "risk_7d", "risk_14d", "level", "reasons", "actions"]
+    pd.testing.assert_frame_equal(alone[columns], together.iloc[[17]][columns])
+    assert alone["rank"].tolist() == [1]
+
+
+def test_ranks_count_within_each_as_of(forecasts):
+    frame = pd.concat([lines(30, seed=3), lines(40, seed=3).assign(as_of=pd.Timestamp("2026-03-09"))], ignore_index=True)
+    scores = forecasts["time"].score(frame)
+    for _, day in scores.groupby("as_of"):
+        assert sorted(day["rank"]) == list(range(1, len(day) + 1))
+        assert day.sort_values("rank")["risk_7d"].is_monotonic_decreasing
+
+
+def test_no_lines_give_a_frame_of_the_same_columns_and_types(forecasts):
+    for kind, frame in (("time", lines(5)), ("rule", lines(5)), ("table", as_table(lines(5)))):
+        full, empty = forecasts[kind].score(frame), forecasts[kind].score(frame.head(0))
+        assert len(empty) == 0 and empty.dtypes.to_dict() == full.dtypes.to_dict()
+
+
+def test_the_columns_are_those_of_the_contract(forecasts):
+    assert list(forecasts["time"].score(lines(3)).columns) == [
+        "as_of", "line_id", "risk_1d", "risk_3d", "risk_7d", "risk_14d", "rank", "level", "reasons", "actions", "model_version",
+        "data_fingerprint",
+    ]  # fmt: skip
+    assert list(forecasts["table"].score(as_table(lines(3))).columns) == ["phone", "risk", "rank", "level", "reasons"]
+
+
+def test_contributions_add_up_to_the_margin(forecasts):
+    forecast, frame = forecasts["time"], lines(100, seed=4)
+    given_ = forecast.contributions(frame)
+    bias = np.mean([b.predict(frame[NAMES].to_numpy(float), pred_contrib=True)[:, -1] for b in forecast._boosters[7]], axis=0)
+    assert given_.sum(axis=1) + bias == pytest.approx(forecast.margins(frame)[:, 2], abs=1e-9)
+    assert not np.allclose(given_, forecast.contributions(frame, horizon=14))
+
+
+def test_reasons_are_the_strongest_features_one_window_each_with_what_is_usual_for_the_carrier(forecasts):
+    forecast, frame = forecasts["time"], lines(400, seed=5)
+    given_, scores = forecast.contributions(frame), forecast.score(frame)
+    for row, reasons in enumerate(scores["reasons"]):
+        by_base: dict[str, tuple[float, str]] = {}
+        for name, value in zip(NAMES, given_[row].round(6), strict=True):
+            stem = name.rsplit("_", 1)[0] if name.endswith("d") and name[-2].isdigit() else name
+            if value > 0 and value > by_base.get(stem, (0.0, ""))[0]:
+                by_base[stem] = (value, name)
+        expected = sorted(by_base.values(), reverse=True)[:3]
+        assert [reason["contribution"] for reason in reasons] == pytest.approx([value for value, _ in expected])
+        for reason in reasons:
+            value = frame[reason["feature"]].iloc[row]
+            assert reason["value"] == (None if np.isnan(value) else value)
+            assert reason["usual"] == forecast.meta["usual"][frame["carrier"].iloc[row]][reason["feature"]]
+    assert any(reason["value"] is None for reasons in scores["reasons"] for reason in reasons)
+
+
+def test_what_is_usual_for_an_unknown_carrier_is_that_of_all_lines(forecasts):
+    forecast, frame = forecasts["time"], lines(50, seed=6)
+    for other in (frame.assign(carrier="elsewhere"), frame.assign(carrier=None), frame.drop(columns="carrier")):
+        for reasons in forecast.score(other)["reasons"]:
+            assert all(reason["usual"] == forecast.meta["usual"][""][reason["feature"]] for reason in reasons)
+
+
+def test_levels_follow_thresholds_or_the_lines_that_ops_can_handle(forecasts):
+    forecast, frame = forecasts["time"], lines(300, seed=7)
+    scores = forecast.score(frame)
+    floor = {"red": 0.3, "orange": 0.15, "yellow": 0.05, "green": 0.0}
+    ceiling = {"red": 1.1, "orange": 0.3, "yellow": 0.15, "green": 0.05}
+    assert set(scores["level"]) == set(floor)
+    assert all(floor[level] <= risk < ceiling[level] for level, risk in zip(scores["level"], scores["risk_7d"], strict=True))
+    by_rank = forecast.score(frame, levels={"mode": "capacity"}).sort_values("rank")["level"].tolist()
+    assert by_rank == ["red"] * 2 + ["orange"] * 3 + ["yellow"] * 4 + ["green"] * 291
+    assert set(forecast.score(frame, levels={"red": 0.0})["level"]) == {"red"}
+
+
+def test_an_action_moves_what_is_worse_than_usual_and_the_model_scores_again(forecasts):
+    forecast, frame = forecasts["time"], lines(400, seed=8)
+    scores, given_ = forecast.score(frame), forecast.contributions(frame).round(6)
+    playbook = {action["name"]: action for action in ACTIONS}
+    seen = 0
+    for row in range(len(frame)):
+        found, risk = scores["actions"].iloc[row], scores["risk_7d"].iloc[row]
+        if scores["level"].iloc[row] == "green":
+            assert found == []
+            continue
+        expected = {}
+        families = {reason["family"] for reason in scores["reasons"].iloc[row]}
+        for action in ACTIONS:
+            if not families.intersection(action["families"]):
+                continue
+            line = frame.iloc[[row]].copy()
+            for position, (name, _, direction) in enumerate(FEATURES):
+                stem = name.rsplit("_", 1)[0] if name.endswith("d") and name[-2].isdigit() else name
+                norm, value = forecast.meta["usual"][line["carrier"].iloc[0]][name], line[name].iloc[0]
+                worse = {1: value > norm, -1: value < norm, 0: given_[row, position] > 0}[direction]
+                if stem in action["features"] and worse and not np.isnan(value):
+                    line[name] = norm
+            after = forecast.risks(line)[0, 2]
+            if after <= risk:
+                expected[action["name"]] = after
+        names = sorted(expected, key=lambda name: (expected[name], list(playbook).index(name)))[:3]
+        assert [action["action"] for action in found] == names
+        assert [action["risk_after"] for action in found] == pytest.approx([expected[name] for name in names])
+        seen += len(found)
+    assert seen > 50
+
+
+def test_a_single_reason_can_call_for_an_action(tmp_path):
+    narrow = [{"name": "verify", "families": [], "reasons": ["pool_ban_rate_7d"], "features": []}]
+    scores = Forecast.read(time_bundle(tmp_path / "b", actions=narrow)).score(lines(200, seed=9))
+    for row in scores[scores["level"] != "green"].itertuples():
+        called = any(reason["feature"] == "pool_ban_rate_7d" for reason in row.reasons)
+        assert row.actions == ([{"action": "verify", "risk_after": row.risk_7d}] if called else [])
+
+
+def test_more_complaints_never_lower_a_risk_of_a_monotone_model(forecasts):
+    frame = lines(200, seed=10, missing=0)
+    before = forecasts["time"].risks(frame)
+    after = forecasts["time"].risks(frame.assign(complaints_7d=frame["complaints_7d"] + 3))
+    assert (after >= before).all() and (after > before).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda frame: frame.drop(columns="calls_7d"), "calls_7d"),
+        (lambda frame: frame.assign(calls_7d="many"), "`calls_7d` is not numeric"),
+        (lambda frame: frame.drop(columns="line_id"), "`line_id` is missing"),
+        (lambda frame: frame.assign(line_id=["A", None, "B"]), "without an id"),
+        (lambda frame: frame.assign(line_id=["A", "B", "A"]), "`A` is there twice"),
+    ],
+)
+def test_a_frame_that_does_not_fit_is_refused_with_the_column_named(forecasts, change, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        forecasts["time"].score(change(lines(3)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_rule_ranks_by_how_near_a_line_is_to_its_limits(forecasts):
+    frame = lines(4, missing=0).assign(
+        line_id=list("abcd"), calls_1d=[50.0, 100.0, 400.0, np.nan], complaints_7d=[0.0, 0.0, 2.0, np.nan], carrier="A"
+    )
+    scores = forecasts["rule"].score(frame).set_index("line_id")
+    assert scores["rank"].to_dict() == {"c": 1, "b": 2, "a": 3, "d": 4}
+    assert scores.loc["b", "risk_7d"] == pytest.approx(0.07)  # at a limit: the base rate
+    assert scores.loc["a", "risk_7d"] == pytest.approx(1 - 0.93**0.5)
+    assert scores.loc["c", "risk_7d"] == pytest.approx(1 - 0.93**4)
+    assert scores.loc["d", "risk_14d"] == 0.0 and scores.loc["d", "reasons"] == []
+    assert [(reason["feature"], reason["contribution"]) for reason in scores.loc["c", "reasons"]] == [
+        ("calls_1d", 4.0),
+        ("complaints_7d", 1.0),
+    ]
+    eased = {action["action"]: action["risk_after"] for action in scores.loc["c", "actions"]}
+    assert eased["pace_calls"] == pytest.approx(0.07)  # complaints are still at their limit
+
+
+def test_the_evaluation_twin_is_read_from_the_same_bundle(tmp_path):
+    folder = time_bundle(tmp_path / "b")
+    time_bundle(folder / "evaluation", seed=5)
+    (folder / "evaluation" / "manifest.json").unlink()
+    sealed(folder)
+    twin, own = Forecast.read(folder, part="evaluation"), Forecast.read(folder)
+    assert twin.meta["seed"] == 5 and own.meta["seed"] == 0 and twin.version == own.version
+    with pytest.raises(ValueError, match=r"nowhere/model\.json"):
+        Forecast.read(folder, part="nowhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "oracle"}, "kind `oracle`"),
+        ({"headline": 5}, "headline 5"),
+        ({"features": []}, "a booster has 7 features"),
+        ({"calibration": {str(h): {"x": [0.0, 1.0], "y": [0.5, 0.1]} for h in HORIZONS}}, "does not rise"),
+        ({"calibration": {str(h): {"x": [0.0, 1.0], "y": [0.5, 1.1]} for h in HORIZONS}}, "does not rise"),
+        ({"calibration": {}}, "malformed"),
+        ({"boosters": {str(h): [] for h in HORIZONS}}, "no booster"),
+        ({"boosters": {str(h): ["../../etc/passwd"] for h in HORIZONS}}, "not in the bundle"),
+    ],
+)
+def test_a_bundle_that_cannot_give_probabilities_is_refused(tmp_path: Path, change, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        Forecast.read(time_bundle(tmp_path / "b", **change))
+    assert "\n" not in str(caught.value)
