@@ -109,7 +109,7 @@ class Watch:
 
     def eased(self) -> NDArray[np.float64]:
         """[carrier] log hazard by which carriers hold back after many bans, and look closer after few: reviewers are few."""
-        return np.nan_to_num(np.clip(-0.5 * np.log(self.recent), -0.9, 0.5))
+        return np.nan_to_num(np.clip(-0.7 * np.log(self.recent), -1.2, 0.5))
 
     def hazard(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probability of a ban on the day."""

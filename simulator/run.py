@@ -28,7 +28,7 @@ from simulator.teams import make_teams
 from simulator.traffic import Calls, Plan, place
 
 Progress = Callable[[str, float], None]
-WEEKLY_BANS = 0.027
+WEEKLY_BANS = 0.023
 """Share of the lines that the carriers would ban in a week of ordinary strictness."""
 _BEFORE = 24
 """Days that pass unseen before day 0, so that lines and carriers have a past."""

@@ -92,7 +92,8 @@ class Plan:
 class Calls:
     """Calls of one day, by line and time. `row` is the line's place in the plan, `ms` counts from the local midnight.
 
-    complained marks the calls that will lead to a complaint; scanned those to a number beside the last one.
+    complained marks the calls that will lead to a complaint; scanned those to a number beside the last one, repeated those to
+    own customers.
     """
 
     row: NDArray[np.int64]
@@ -106,6 +107,7 @@ class Calls:
     away: NDArray[np.bool_]
     disposition: NDArray[np.int8]
     scanned: NDArray[np.bool_]
+    repeated: NDArray[np.bool_]
     complained: NDArray[np.bool_]
 
 
@@ -145,7 +147,7 @@ def place(plan: Plan, day: int, rng: np.random.Generator) -> Calls:
     complained = rng.random(n, dtype=np.float32) < upset
     got = dict(
         row=row, ms=ms, callee=callee, answered=answered, duration=duration, ring=ring, region=region, away=away,
-        disposition=disposition, scanned=scanned, complained=complained,
+        disposition=disposition, scanned=scanned, repeated=repeated, complained=complained,
     )  # fmt: skip
     if not keep.all():
         got = {name: values[keep] for name, values in got.items()}
