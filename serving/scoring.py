@@ -159,6 +159,8 @@ def read_table(file: Path, id: str) -> pd.DataFrame:
     try:
         if file.suffix.lower() == ".csv":
             table = pd.read_csv(file, dtype={id: "str"}, encoding="utf-8-sig")
+            if not isinstance(table.index, pd.RangeIndex):  # pandas has taken surplus fields for an index
+                raise ValueError("rows have more fields than the header")
         elif file.suffix.lower() == ".parquet":
             table = pq.ParquetFile(file).read().to_pandas()
         else:
