@@ -379,7 +379,7 @@ def test_lines_made_from_calls_begin_with_their_first_call(tmp_path):
 
 def test_the_example_of_the_documentation_works_as_it_stands(tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
-    export, toml = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL).group(1) for kind in ("", "toml"))
+    export, toml = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL).group(1) for kind in ("csv", "toml"))
     (tmp_path / "cdr_202605.csv").write_bytes(export.encode("gbk"))
     lines = "号码,运营商,号码池,开通日期\n17000001111,CMCC,P1,2026-01-05\n"
     tables = mapped(
