@@ -77,7 +77,7 @@ class Threshold:
         self.lines = lines
         self.notices: list[dict[str, Any]] = []
         self.slack = rng.uniform(1.0, 1.3, lines.carriers)
-        self.odds = rng.uniform(0.06, 0.16, lines.carriers)
+        self.odds = rng.uniform(0.05, 0.16, lines.carriers)
         self.phase = rng.integers(0, 45, lines.carriers)
         self.daily = np.full(lines.carriers, np.inf)
         self.hourly = np.full(lines.carriers, np.inf)
@@ -93,12 +93,12 @@ class Threshold:
         """Limits are reviewed, then the day's excesses counted."""
         self.past = [*self.past[-13:], (seen.calls, seen.peak)]
         for c in range(self.lines.carriers):
-            first = not np.isfinite(self.daily[c]) and len(self.past) >= 7
+            first = not np.isfinite(self.daily[c]) and len(self.past) == 14
             mine = self.lines.carrier == c
             calls, peak = (np.concatenate([past[i][mine] for past in self.past]) for i in (0, 1))
-            if (first or (day + self.phase[c]) % 45 == 0) and calls.any():
-                self.daily[c] = np.ceil(np.quantile(calls[calls > 0], 0.965) / 5) * 5
-                self.hourly[c] = np.ceil(np.quantile(peak[peak > 0], 0.975))
+            if (first or (day > 20 and (day + self.phase[c]) % 45 == 0)) and calls.any():
+                self.daily[c] = np.ceil(np.quantile(calls[calls > 0], 0.985) / 5) * 5
+                self.hourly[c] = np.ceil(np.quantile(peak[peak > 0], 0.99))
                 self.notices.append(
                     {"carrier": c, "day": day + 1, "daily_call_limit": self.daily[c], "hourly_call_limit": self.hourly[c]}
                 )
@@ -117,7 +117,7 @@ class Complaints:
     def __init__(self, lines: Lines, rng: np.random.Generator) -> None:
         self.lines = lines
         self.notices: list[dict[str, Any]] = []
-        self.steep = rng.uniform(0.7, 1.1, lines.carriers)
+        self.steep = rng.uniform(1.0, 1.6, lines.carriers)
         self.half_life = rng.uniform(8, 18, lines.carriers)
         self.score = np.zeros(len(lines.carrier))
         self.marks = np.zeros(len(lines.carrier))
@@ -126,8 +126,8 @@ class Complaints:
 
     def draw(self, day: int, able: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
         """Logistic in the score; the middle is where a carrier's staff can still follow (0.36 % of lines a day)."""
-        push = self.steep[self.lines.carrier] * self.score + 1.1 * np.log1p(self.marks)
-        if able.any() and day % 28 == 0:
+        push = self.steep[self.lines.carrier] * self.score + 1.6 * np.log1p(self.marks / 3)
+        if able.any() and day % 7 == 0:
             low, high = -20.0, 5.0
             for _ in range(50):
                 self.level = (low + high) / 2
@@ -158,22 +158,22 @@ class Pool:
         self.lines = lines
         self.notices: list[dict[str, Any]] = []
         pools, segments = int(lines.pool.max()) + 1, int(lines.segment.max()) + 1
-        self.dirty = np.exp(rng.normal(-0.8, 1.1, pools))
+        self.dirty = np.exp(rng.normal(-0.9, 1.3, pools))
         self.heat, self.segment_heat = np.zeros(pools), np.zeros(segments)
         self.size = np.maximum(np.bincount(lines.pool, minlength=pools), 5)
         self.segment_size = np.maximum(np.bincount(lines.segment, minlength=segments), 4)
-        self.threshold = rng.uniform(0.05, 0.10, lines.carriers)
+        self.threshold = rng.uniform(0.05, 0.09, lines.carriers)
         self.busy = np.zeros(len(lines.carrier))
 
     def draw(self, day: int, able: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
-        """Sparks strike lines of dirty pools, the busier ones rather; a sweep takes one in nine of what is hot."""
+        """Sparks strike lines of dirty pools, the busier ones rather; a sweep takes part of what is hot."""
         lines = self.lines
         near = (self.heat / self.size)[lines.pool] + 0.7 * (self.segment_heat / self.segment_size)[lines.segment]
         hot = near > self.threshold[lines.carrier]
         young = (day * 86_400_000 - lines.activated) < 21 * 86_400_000
-        spark = 0.0007 * self.dirty[lines.pool] * (0.5 + self.busy) * np.where(young, 2.0, 1.0) + 0.02 * np.minimum(near, 0.5)
+        spark = 0.0006 * self.dirty[lines.pool] * (0.5 + self.busy) * np.where(young, 2.0, 1.0) + 0.01 * np.minimum(near, 0.5)
         spark = np.minimum(spark, 0.2)
-        swept = hot * np.where(young, 0.16, 0.09)
+        swept = hot * np.where(young, 0.36, 0.22)
         today = (rng.random(lines.carriers) < self.SWEEP)[lines.carrier]
         chance = np.where(able, 1 - (1 - spark) * (1 - today * swept), 0.0)
         hazard = np.where(able, 1 - (1 - spark) * (1 - self.SWEEP * swept), 0.0)
@@ -202,7 +202,7 @@ class Quality:
         self.lines = lines
         self.notices: list[dict[str, Any]] = []
         self.past: list[Floats] = []
-        self.taste = rng.dirichlet((3, 3, 3), lines.carriers) * 4.2
+        self.taste = rng.dirichlet((3, 3, 3), lines.carriers) * 9.5
 
     def draw(self, day: int, able: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
         """In proportion to exp of the weighted distance from the average, for lines with at least thirty calls."""

@@ -148,7 +148,7 @@ class _World:
         self.verified = rng.random(n) < 0.9
         self.pace, self.mode = rng.gamma(2.5, 0.4, n), rng.integers(0, 4, n)
         self.answer, self.short = rng.beta(6, 8, n), rng.beta(2.2, 8, n)
-        self.complain = 0.0005 * np.exp(rng.normal(0, 0.8, n))
+        self.complain = 0.0008 * np.exp(rng.normal(0, 1.0, n))
         self.mechanism: Mechanism = MECHANISMS[kind](self.lines, rng)
         self.bans: list[dict[str, NDArray[Any]]] = []
         self.told = dict.fromkeys(("calls", "complaints", "bans", "messages", "eligible"), 0)

@@ -291,5 +291,5 @@ class _World:
         self.caution = np.where(lost, np.maximum(self.caution, 0.5 * self.teams.careful), 0.8 * self.caution)
         quits = self._eligible(day) & (rng.random(n) < 0.0012 * (1 + saturate(fleet.mark, 2.0))) & (fleet.deactivated == NEVER)
         quits[hit] = False
-        fleet.deactivated[quits] = day * MS_PER_DAY + 20 * 3_600_000 + 1800 * 1000
+        fleet.deactivated[quits] = (day + 1) * MS_PER_DAY - 1000
         self._order(fleet.team[quits], rng.integers(day + 1, day + 6, int(quits.sum())))

@@ -214,7 +214,7 @@ def _one_at_a_time(
     before -= before[_firsts(row)]
     apart = row * (1 << 40)  # a line's queue starts anew
     start = np.maximum.accumulate(ms - before + apart) - apart + before
-    return start, start < np.minimum(plan.until_ms[row], MS_PER_DAY)
+    return start, start < np.minimum(plan.until_ms[row], MS_PER_DAY - 1000)
 
 
 def _firsts(row: NDArray[np.int64]) -> NDArray[np.int64]:
