@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,29 +39,31 @@ def training(report: Mapping[str, Any], tracking_uri: str) -> None:
 
 def metrics(report: Mapping[str, Any]) -> None:
     """The metrics of the model beside both baselines, on the same rows; `report` is TrainReport.to_dict()."""
-    rows = list(metric_rows(report))
-    verdict = "promoted to champion" if report["promoted"] else "champion stays"
-    create_table_artifact(key="metrics", table=rows, description=f"Version {report['version']}: {verdict}. {report['why']}")
+    verdict = "promoted to champion" if report["promoted"] else "not promoted"
+    says = f"Version {report['version']}, {verdict}. {report['why']}"
+    create_table_artifact(key="metrics", table=metric_rows(report["metrics"]), description=says)
 
 
-def metric_rows(report: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """One row a metric: its name, the model's value, then each baseline's."""
-    for name, value in report["metrics"].items():
-        if isinstance(value, int | float):
-            baselines = {other: values.get(name) for other, values in report["baselines"].items() if isinstance(values, Mapping)}
-            yield {"metric": name, "model": value, **baselines}
+def metric_rows(metrics: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """One row a metric: its name, then the value of each who was judged (model, rule, logistic, champion)."""
+    names = list(dict.fromkeys(name for values in metrics.values() for name in values))
+    return [
+        {"metric": name, **{who: round(values[name], 4) if name in values else "" for who, values in metrics.items()}}
+        for name in names
+    ]
 
 
 def mlflow_link(report: Mapping[str, Any], tracking_uri: str) -> None:
     """A link to the run in the MLflow UI, or how to open it where no server is set."""
     run, where = report["run_id"], tracking_uri.rstrip("/")
+    page = f"#/experiments/{report['experiment']}/runs/{run}"
     if where.startswith("http"):
-        create_link_artifact(key="mlflow-run", link=f"{where}/#/runs/{run}", link_text=f"MLflow run {run}")
+        create_link_artifact(key="mlflow-run", link=f"{where}/{page}", link_text=f"MLflow run {run}")
         return
     create_markdown_artifact(
         key="mlflow-run",
         markdown=f"MLflow run `{run}`. Start the UI with `mlflow ui --backend-store-uri {where}`, "
-        f"then open [the run](http://127.0.0.1:5000/#/runs/{run}).",
+        f"then open [the run](http://127.0.0.1:5000/{page}).",
     )
 
 

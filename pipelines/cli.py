@@ -12,7 +12,7 @@ import typer
 from pipelines import verbs_data, verbs_model
 from pipelines.console import BAD, INTERRUPTED
 
-_EXAMPLES = {
+EXAMPLES = {
     "simulate": ("simulate demo-world", "simulate big-world --lines 3000 --days 180 --calls 33 --seed 1"),
     "ingest": ("ingest my-data", "ingest --mapping kamailio.toml --home my-home"),
     "features": ("features --from 2026-01-05 --to 2026-03-30 --every 7d --out training.parquet",),
@@ -40,7 +40,7 @@ _VERBS: dict[str, Callable[..., None]] = {
 
 def _epilog(verb: str) -> str:
     """The examples of a command, one a line (a backspace mark keeps the lines apart)."""
-    return "\b\nExamples:\n" + "\n".join(f"  bancast {example}" for example in _EXAMPLES[verb])
+    return "\b\nExamples:\n" + "\n".join(f"  bancast {example}" for example in EXAMPLES[verb])
 
 
 # Without Rich's markup --help takes half the time.

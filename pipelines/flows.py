@@ -11,8 +11,10 @@ from typing import Any
 
 from prefect import flow
 
+from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from pipelines import artifacts, steps
+from pipelines.rule import RULE
 from pipelines.runtime import choose_day, open_lake, writing
 
 # Parameters of a flow are plain values, checked by pydantic: Prefect shows them, and a deployment or the UI can set them.
@@ -63,7 +65,8 @@ def score_flow(home: str = "bancast-home", as_of: date | None = None, model: str
     where = Home(Path(home))
     with writing(where):
         day = choose_day(open_lake(where), as_of)
-        steps.fetch_model(home, model)
+        if model != RULE:
+            steps.fetch_model(home, model)
         report = steps.score_lines(home, day, model)
         artifacts.top_lines(where.scores_file(day), day.isoformat())
     return report
@@ -106,7 +109,12 @@ def run_flow(
     with writing(where):
         ingested = ingest_flow(home, source, mapping)
         day = choose_day(open_lake(where), as_of)
-        trained = train_flow(home, as_of)
+        trained, lacking = None, None
+        try:
+            trained = train_flow(home, day)
+        except BadInput as why:  # the rule baseline ranks the lines until there is enough to learn from
+            lacking = str(why)
         scored = score_flow(home, day, steps.chosen_model(where, trained))
         reported = report_flow(home, day)
-    return {"as_of": day.isoformat(), "ingest": ingested, "train": trained, "score": scored, "report": reported}
+    done = {"ingest": ingested, "train": trained, "score": scored, "report": reported}
+    return {"as_of": day.isoformat(), "lacking": lacking, **done}

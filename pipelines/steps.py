@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from data_schemas.clock import day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.settings import load_settings
-from pipelines.runtime import progress
+from pipelines.rule import RULE, RuleRegistry
+from pipelines.runtime import open_lake, progress
 
 
 def may_pass(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
@@ -25,6 +28,7 @@ def may_pass(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
     return not isinstance(state.result(raise_on_failure=False), BadInput)
 
 
+MODEL = "bancast"
 _PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 _REMOTE: dict[str, Any] = {**_PLAIN, "retries": 2, "retry_delay_seconds": [2, 15], "retry_condition_fn": may_pass}
 
@@ -71,7 +75,7 @@ def train_on_lake(home: str, until: date | None) -> dict[str, Any]:
 @task(name="Train on a feature table", **_PLAIN)
 def train_on_table(home: str, file: str, label: str, id: str, time: str | None, name: str) -> dict[str, Any]:
     """The same from a finished feature table."""
-    from models.pipeline import train_table
+    from models.table import train_table
 
     where = Home(Path(home))
     settings = load_settings(where.root)
@@ -80,13 +84,45 @@ def train_on_table(home: str, file: str, label: str, id: str, time: str | None, 
 
 
 @task(name="Fetch the published model", **_REMOTE)
-def fetch_model(home: str, model: str, name: str = "bancast") -> str:
+def fetch_model(home: str, model: str, name: str = MODEL) -> str:
     """Bring the files of a registered version (alias or number) into the home's cache; where they lie."""
     from models.tracking import connect
 
     where = Home(Path(home))
     registry = connect(where, load_settings(where.root))
     return str(registry.download(registry.resolve(name, model), where.model_cache))
+
+
+@task(name="Score the lines", **_PLAIN)
+def score_lines(home: str, as_of: date, model: str) -> dict[str, Any]:
+    """Scores of a day by the model behind an alias or number, or by the rule."""
+    from models.tracking import connect
+    from serving.scoring import score_day
+
+    where = Home(Path(home))
+    settings, lake, told = load_settings(where.root), open_lake(where), progress("score")
+    if model == RULE:
+        where.scratch.mkdir(exist_ok=True)
+        with TemporaryDirectory(dir=where.scratch) as folder:
+            rule = RuleRegistry(Path(folder), settings, as_of, lake.fingerprint(day_number(as_of)))
+            path, summary = score_day(lake, settings, where, rule, as_of=as_of, name=RULE, alias=RULE, progress=told)
+    else:
+        registry = connect(where, settings)
+        path, summary = score_day(lake, settings, where, registry, as_of=as_of, name=MODEL, alias=model, progress=told)
+    return {"file": str(path), **summary}
+
+
+@task(name="Score a feature table", **_PLAIN)
+def score_file(home: str, file: str, out: str, name: str, model: str) -> dict[str, Any]:
+    """Scores of the rows of a feature table."""
+    from models.tracking import connect
+    from serving.scoring import score_table
+
+    where = Home(Path(home))
+    settings = load_settings(where.root)
+    told, registry = progress("score"), connect(where, settings)
+    path, summary = score_table(Path(file), Path(out), settings, where, registry, name=name, alias=model, progress=told)
+    return {"file": str(path), **summary}
 
 
 def tracking_uri(where: Home) -> str:
@@ -96,11 +132,30 @@ def tracking_uri(where: Home) -> str:
     return store_uri(where, load_settings(where.root))
 
 
-def chosen_model(where: Home, trained: dict[str, Any]) -> str:
-    """What a run scores with after training: the champion; the version just trained where there is none, or where it is the rule."""
+def chosen_model(where: Home, trained: dict[str, Any] | None) -> str:
+    """What a run scores with: the champion, else the version just trained, else the rule baseline."""
     from models.tracking import connect
 
-    if trained["mode"] == "rule":
-        return str(trained["version"])
-    champion = connect(where, load_settings(where.root)).find("bancast", "champion")
-    return "champion" if champion else str(trained["version"])
+    if connect(where, load_settings(where.root)).find(MODEL, "champion"):
+        return "champion"
+    return trained["version"].rsplit("/", 1)[1] if trained else RULE
+
+
+@task(name="Write the ranking", **_PLAIN)
+def write_ranking(home: str, as_of: date | None) -> dict[str, Any]:
+    """Page, workbook and CSV of a scored day, the latest when None."""
+    from pipelines.runtime import scored_day
+    from serving.report import write_report
+
+    where = Home(Path(home))
+    day = scored_day(where, as_of)
+    return write_report(where, load_settings(where.root), day, lake=open_lake(where), progress=progress("report"))
+
+
+@task(name="Compare forecasts with what came", **_PLAIN)
+def compare(home: str) -> dict[str, Any]:
+    """Expected and observed bans, and drift."""
+    from models.monitoring import monitor
+
+    where = Home(Path(home))
+    return monitor(where, load_settings(where.root), progress("monitor")).to_dict()

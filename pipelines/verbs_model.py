@@ -19,7 +19,7 @@ Table = Annotated[
     Path | None, typer.Option("--table", metavar="FILE", help="A finished feature table, one row a line: Parquet or CSV.")
 ]
 Name = Annotated[str, typer.Option(metavar="NAME", help="With --table: name the model is registered under.")]
-_SHOWN = ("average_precision", "roc_auc", "precision_at_5pct", "brier")
+_SHOWN = ("average_precision", "roc_auc", "precision_top_5pct", "brier")
 
 
 @command("train")
@@ -32,7 +32,8 @@ def train(
     label: Annotated[str | None, typer.Option(metavar="COLUMN", help="With --table: column that is 1 for banned lines.")] = None,
     id_: Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="With --table: column that names the line.")] = None,
     time: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="With --table: column to split by time; by hash of the id without it.")
+        str | None,
+        typer.Option(metavar="COLUMN", help="With --table: column by which rows are ordered; as in the file without it."),
     ] = None,
     name: Name = "bancast-table",
     home: Home = DEFAULT_HOME,
@@ -60,10 +61,9 @@ def train(
     extra = f" --table FILE --out FILE{'' if name == 'bancast-table' else f' --name {name}'}" if table else ""
     return Outcome(
         summary={"home": str(home), **report},
-        notes=[*report["notes"], *_missing(report)],
+        notes=report["notes"],
         results=_training_lines(report),
         next=[(f"bancast score{extra} --home {home}", "score with the champion"), *ui(home, "mlflow")],
-        error=report["why"] if report["mode"] == "rule" else None,
     )
 
 
@@ -73,7 +73,9 @@ def score(
     table: Table = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="With --table: where the scores go.")] = None,
     name: Name = "bancast-table",
-    model: Annotated[str, typer.Option(metavar="ALIAS", help="Alias or version number to score with.")] = "champion",
+    model: Annotated[
+        str, typer.Option(metavar="ALIAS", help="Alias or version number to score with; `rule` for the rule baseline.")
+    ] = "champion",
     home: Home = DEFAULT_HOME,
     json_: Json = False,
 ) -> Outcome:
@@ -91,7 +93,7 @@ def score(
         report = score_flow(home=str(home), as_of=day, model=model)
     return Outcome(
         summary={"home": str(home), **report},
-        notes=report["notes"],
+        notes=_score_notes(report),
         results=_score_lines(report),
         next=[(f"bancast report --as-of {day} --home {home}", "the ranking page for ops")],
     )
@@ -113,14 +115,21 @@ def _score_table(table: Path, out: Path | None, name: str, model: str, as_of: da
         report = score_table_flow(file=str(table), out=str(out), name=name, model=model, home=str(home))
     return Outcome(
         summary={"home": str(home), **report},
-        notes=report["notes"],
+        notes=_score_notes(report),
         results=_score_lines(report),
         next=[("docs/quality.md", "how good such a model is")],
     )
 
 
 @command("report")
-def report(as_of: AsOf = None, home: Home = DEFAULT_HOME, json_: Json = False) -> Outcome:
+def report(
+    as_of: Annotated[
+        date | None,
+        typer.Option("--as-of", parser=options.read_day, metavar="DATE", help="Scored day to show. [default: the latest]"),
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    json_: Json = False,
+) -> Outcome:
     """Write the ranking of a scored day for ops: a page, a workbook and a CSV, in Chinese and English."""
     from pipelines.runtime import scored_day
 
@@ -181,10 +190,10 @@ def run(
     trained, scored = made["train"], made["score"]
     return Outcome(
         summary={"home": str(home), **made},
-        notes=[*made["ingest"]["notes"], *trained["notes"], *_missing(trained), *scored["notes"]],
+        notes=[*made["ingest"]["notes"], *(trained["notes"] if trained else ()), *_score_notes(scored)],
         results=[
             *ingest_lines(made["ingest"]),
-            *_training_lines(trained),
+            *(_training_lines(trained) if trained else ()),
             *_score_lines(scored),
             *made["report"]["files"].items(),
         ],
@@ -194,7 +203,7 @@ def run(
             *ui(home, "prefect"),
             (f"bancast ingest DIR --home {home}", "every morning: new tables; then score and report"),
         ],
-        error=trained["why"] if trained["mode"] == "rule" else None,
+        error=made["lacking"],
     )
 
 
@@ -227,25 +236,27 @@ def _check_until(home: Path, until: date | None) -> None:
         raise BadInput(f"--until {until}: the lake has calls for --until {earliest} to {latest}; choose a day among them")
 
 
-def _missing(report: dict[str, Any]) -> list[str]:
-    return [f"{len(names)} features are missing, the input lacks {source}" for source, names in report["missing"].items()]
-
-
 def _training_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """The version, what the gate said, and a few metrics beside those of the others on the same rows."""
     verdict = "champion" if report["promoted"] else "not promoted"
-    shown = []
-    for name in _SHOWN:
-        value = report["metrics"].get(name)
-        if isinstance(value, int | float):
-            others = [f"{other} {values[name]:.3f}" for other, values in report["baselines"].items() if name in values]
-            shown.append(f"{name} {value:.3f}{f' ({chr(44).join(others)})' if others else ''}")
-    return [
-        ("model", f"version {report['version']}, {verdict}: {report['why']}"),
-        ("learned from", f"{report['rows']:,} rows with {report['bans']:,} bans, until {report['trained_until']}"),
-        *(("test", line) for line in shown),
+    lines = [
+        ("model", f"{report['version']}, {verdict}: {report['why']}"),
+        ("learned from", f"{report['rows']:,} rows with {report['bans']:,} bans, until {report['trained_until'] or 'the end'}"),
     ]
+    for name in _SHOWN:
+        values = [f"{who} {metrics[name]:.3f}" for who, metrics in report["metrics"].items() if name in metrics]
+        if values:
+            lines.append((name.replace("_", " "), ", ".join(values)))
+    return lines
 
 
 def _score_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Where the scores are, how many lines of each level, by which model."""
     levels = ", ".join(f"{count:,} {level}" for level, count in report["levels"].items())
-    return [("scores", f"{report['file']}: {report['lines']:,} lines ({levels})")]
+    return [("scores", f"{report['file']}: {report['lines']:,} lines ({levels}) by {report['model']}")]
+
+
+def _score_notes(report: dict[str, Any]) -> list[str]:
+    """What the scores had to do without."""
+    missing = report.get("missing_features", {})
+    return [f"scored without {len(names)} features: the input lacks {source}" for source, names in missing.items()]

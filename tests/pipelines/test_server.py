@@ -36,14 +36,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     home = tmp_path_factory.mktemp("server")
     log = (home / "log").open("w")
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-    with subprocess.Popen(command, env=environment(home), stdout=log, stderr=log, cwd=home) as process:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/", timeout=30) as client:
-            try:
-                wait(lambda: answers(client) or process.poll() is not None, "a server")
-                assert process.poll() is None, (home / "log").read_text()
-                yield client
-            finally:
-                end(process)
+    with (
+        subprocess.Popen(command, env=environment(home), stdout=log, stderr=log, cwd=home) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}/api/", timeout=30) as client,
+    ):
+        try:
+            wait(lambda: answers(client) or process.poll() is not None, "a server")
+            assert process.poll() is None, (home / "log").read_text()
+            yield client
+        finally:
+            end(process)
 
 
 def answers(client: httpx.Client) -> bool:
@@ -117,7 +119,9 @@ def test_a_run_that_the_timetable_starts_really_does_its_work(server, tmp_path):
 
 def finished(client: httpx.Client) -> list[dict]:
     """Runs of the ingest deployment that have come to an end."""
-    return [run for run in runs(client, "bancast-ingest") if run["deployment_id"] and run["state_type"] in ("COMPLETED", "FAILED")]
+    return [
+        run for run in runs(client, "bancast-ingest") if run["deployment_id"] and run["state_type"] in ("COMPLETED", "FAILED")
+    ]
 
 
 def test_a_worker_would_keep_the_same_timetable(server):
