@@ -101,8 +101,8 @@ class MappedTable:
                     cell = reader.field(TABLES[self.name].column(name), rule)
                     if name == typed_time:
                         cell = reader.instant(rule)
-                    elif many and rule.value is None and rule.column and cell == quoted(rule.column):
-                        cell = reader.cell(rule.column)  # text everywhere, so that the parts fit each other
+                    elif (many or typed_time) and rule.value is None and rule.column and cell == quoted(rule.column):
+                        cell = reader.cell(rule.column)  # as text, so that the parts fit each other
                     cells.append(f"{cell} AS {quoted(name)}")
                 tests = [f"({reader.condition(name, test)})" for name, test in source.rule.where.items()]
                 where = f" WHERE {' AND '.join(tests)}" if tests else ""
@@ -114,9 +114,10 @@ class MappedTable:
             origin = source.origin
             first = TABLES[origin.name].event_time
             rows = " UNION ALL BY NAME ".join(origin.selects(rejects=False, typed_time=first))
+            # The engine would push a WHERE on the time down and convert each cell over and over.
             scan = (
-                f"(SELECT CAST(line_id AS VARCHAR) AS line_id, min({quoted(first)}) AS first_at, min({FILE}) AS {FILE} "
-                f"FROM ({rows}) WHERE line_id IS NOT NULL AND {quoted(first)} IS NOT NULL GROUP BY 1)"
+                f"(SELECT line_id, min({quoted(first)}) AS first_at, min({FILE}) AS {FILE} "
+                f"FROM ({rows}) WHERE line_id IS NOT NULL GROUP BY 1 HAVING first_at IS NOT NULL)"
             )
             return [(scan, _DERIVED)]
         scans = []

@@ -398,3 +398,18 @@ def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path, end, mark):
     content = mark + HEADER.replace("\n", end) + f"1,L,2026-01-01,5,4,1,a{end}2,L,2026-01-01,5,4,1,{end}"
     made = rows(mapped(tmp_path, calls(more='disposition = "x"'), calls__csv=content)["calls"])
     assert [(row["call_id"], row["disposition"]) for row in made] == [("1", "a"), ("2", None)]
+
+
+def test_lines_made_from_numbers_that_passed_through_a_float_are_those_of_the_calls(tmp_path):
+    columns = {"n": [1, 2], "line": [17000000001.0, None], "t": [datetime(2026, 1, 3, 8)] * 2, "to": ["5", "6"], "s": [2.5, 1.0]}
+    pq.write_table(pa.table(columns | {"up": [True, False]}), tmp_path / "calls.parquet")
+    toml = """
+    [calls]
+    files = "calls.parquet"
+    columns = { call_id = "n", line_id = "line", started_at = "t", callee_id = "to", duration_s = "s", answered = "up" }
+    """
+    report = ingest(mapped(tmp_path, toml + LINES + REST), tmp_path / "home", SETTINGS)
+    assert report.tables["calls"].quarantined == {"line_id is empty": 1}
+    for table in ("lines", "calls"):
+        lake = duckdb.sql(f"SELECT line_id FROM read_parquet('{tmp_path}/home/lake/{table}/**/*.parquet')")
+        assert lake.fetchall() == [("17000000001",)]
