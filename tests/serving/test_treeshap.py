@@ -31,13 +31,13 @@ def _booster(leaves: int, seed: int, **more: object) -> tuple[lightgbm.Booster, 
         (15, {"bagging_fraction": 0.5, "bagging_freq": 1, "feature_fraction": 0.5}),
     ],
 )
-@pytest.mark.parametrize("rows", [FEW + 1, 1200])
-def test_contributions_are_those_of_lightgbm(leaves: int, more: dict, rows: int):
+@pytest.mark.parametrize(("rows", "threads"), [(FEW + 1, 1), (1200, 1), (1200, 3)])
+def test_contributions_are_those_of_lightgbm(leaves: int, more: dict, rows: int, threads: int):
     booster, values = _booster(leaves, seed=leaves, **more)
     values = values[:rows]
     expected = booster.predict(values, pred_contrib=True)[:, :-1]
     assert np.abs(expected).max() > 0.05
-    assert TreeShap()(booster, values) == pytest.approx(expected, abs=1e-10)
+    assert TreeShap()(booster, values, threads) == pytest.approx(expected, abs=1e-10)
 
 
 def test_few_rows_and_trees_without_a_split_are_explained_too():
