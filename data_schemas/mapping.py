@@ -27,7 +27,7 @@ from data_schemas.mapping_files import (
     parquet_scan,
     readable,
 )
-from data_schemas.mapping_model import EPOCHS, FieldRule, MappingRule, SourceRule
+from data_schemas.mapping_model import EPOCHS, FieldRule, MappingRule, Scalar, SourceRule
 from data_schemas.mapping_sql import Reader, literal, pattern_error, regex_error
 from data_schemas.settings import Settings
 from data_schemas.sources import FILE, RawTable, first_line, quoted
@@ -53,11 +53,15 @@ class Source:
 
 @dataclass(frozen=True)
 class MappedTable:
-    """The rows of one table as a mapping makes them: a RawTable."""
+    """The rows of one table as a mapping makes them: a RawTable.
+
+    zone: of times without one; zoned: whether it is another than that of the settings.
+    """
 
     name: str
     path: Path
     zone: str
+    zoned: bool
     sources: tuple[Source, ...]
     plain: Plain = field(default_factory=Plain, compare=False, repr=False)
 
@@ -95,12 +99,12 @@ class MappedTable:
                 none = ", ".join(f"NULL::VARCHAR AS {quoted(name)}" for name in TABLES[self.name].required_names)
                 parts.append(f"SELECT {none}, ''::VARCHAR AS {FILE} WHERE false")
             for scan, kinds in self._scans(source, rejects):
-                reader = Reader(kinds | {FILE: "VARCHAR"}, source.rule.nulls, self.zone, now)
+                reader = Reader(kinds | {FILE: "VARCHAR"}, source.rule.nulls, self.zone, self.zoned, now)
                 cells = []
                 for name, rule in source.fields.items():
                     cell = reader.field(TABLES[self.name].column(name), rule)
                     if name == typed_time:
-                        cell = reader.instant(rule)
+                        cell = reader.instant(TABLES[self.name].column(name), rule)
                     elif (many or typed_time) and rule.value is None and rule.column and cell == quoted(rule.column):
                         cell = reader.cell(rule.column)  # as text, so that the parts fit each other
                     cells.append(f"{cell} AS {quoted(name)}")
@@ -152,7 +156,7 @@ class _Loader:
         made: dict[str, MappedTable] = {}
         for name in sorted(mapping.tables, key=lambda n: (any(s.from_ for s in mapping.tables[n]), list(TABLES).index(n))):
             sources = tuple(self._source(name, rule, made) for rule in mapping.tables[name])
-            made[name] = MappedTable(name, self.path, zone, sources)
+            made[name] = MappedTable(name, self.path, zone, zone != self.settings.zone, sources)
         return {name: made[name] for name in TABLES if name in made}
 
     def _parse(self) -> MappingRule:
@@ -300,4 +304,13 @@ def _trouble(column: Column, rule: FieldRule) -> str:
             return f"{literal(value)!r} is not true or false (without quotes)"
         if kind == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
             return f"{literal(value)!r} is not a number (without quotes)"
+        if kind == "timestamp" and not _is_time(value):
+            return f"{literal(value)!r} is no time; write it as 2026-01-05 or 2026-01-05T09:00:00+08:00"
     return ""
+
+
+def _is_time(value: Scalar) -> bool:
+    try:
+        return not isinstance(value, bool | int | float) and bool(datetime.fromisoformat(literal(value)))
+    except ValueError:
+        return False

@@ -24,6 +24,7 @@ UNREAD = "unread: "
 _ZONED = r":\d\d([.,]\d+)? ?([Zz]|UTC|[+-]\d\d(:?\d\d)?)$"
 _FACTORS = {"ms": "/ 1000", "us": "/ 1000000", "min": "* 60", "h": "* 3600"}
 _WHOLE = ("FLOAT", "DOUBLE", "DECIMAL")
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_214_400_000_000
 _NAIVE_TYPES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
 
 
@@ -31,30 +32,34 @@ _NAIVE_TYPES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DAT
 class Reader:
     """Reads the rows of one source.
 
-    kinds: source column -> type of the engine. nulls: cells that mean nothing. zone: of times without one.
+    kinds: source column -> type of the engine. nulls: cells that mean nothing. zone: of times without one;
+    zoned: whether it is another than ingest takes by itself.
     """
 
     kinds: Mapping[str, str]
     nulls: tuple[str, ...]
     zone: str
+    zoned: bool
     now: datetime
 
     def field(self, column: Column, rule: FieldRule) -> str:
         """SQL of a field's cell: a source column as it is, or VARCHAR."""
         if rule.value is not None:
-            return text(literal(rule.value))
-        if rule.model_fields_set <= {"column"} and not self.nulls:
+            return self._constant(column, rule.value)
+        if column.kind == "timestamp" and not rule.format and not rule.zone and (self.zoned or rule.default is not None):
+            rule = rule.model_copy(update={"zone": self.zone})
+        elif rule.model_fields_set <= {"column"} and not self.nulls:
             return quoted(rule.column or "")
         cell = self._start(rule)
         value = self._value(column, rule, cell)
         if rule.default is not None:
-            value = f"(CASE WHEN {cell} IS NULL THEN {text(literal(rule.default))} ELSE {value} END)"
+            value = f"(CASE WHEN {cell} IS NULL THEN {self._constant(column, rule.default)} ELSE {value} END)"
         return value
 
-    def instant(self, rule: FieldRule) -> str:
+    def instant(self, column: Column, rule: FieldRule) -> str:
         """SQL of a time field as TIMESTAMPTZ, NULL when it does not convert."""
         if rule.value is not None:
-            return f"TRY_CAST({text(literal(rule.value))} AS TIMESTAMPTZ)"
+            return f"TRY_CAST({self._constant(column, rule.value)} AS TIMESTAMPTZ)"
         return f"(make_timestamp({self._us(rule, self._start(rule))}) AT TIME ZONE 'UTC')"
 
     def condition(self, name: str, condition: Condition) -> str:
@@ -142,22 +147,40 @@ class Reader:
         cell = self._extracted(rule, start)
         wall = WallClock(Clock(rule.zone or self.zone), self.now)
         kind = self.kinds[rule.column] if rule.column else "VARCHAR"
-        if kind == "TIMESTAMP WITH TIME ZONE":
-            return f"epoch_us({quoted(rule.column or '')})"
-        if kind in _NAIVE_TYPES:
-            return wall.instant(f"epoch_us({quoted(rule.column or '')})")
-        read = [self._us_of(cell, form, wall) for form in rule.format or ("iso",)]
+        if kind == "TIMESTAMP WITH TIME ZONE" or kind in _NAIVE_TYPES:
+            name = quoted(rule.column or "")
+            us = _sane(f"epoch_us(CASE WHEN isfinite({name}) THEN {name} END)")
+            return wall.instant(us) if kind in _NAIVE_TYPES else us
+        read = [_us_of(cell, form, wall) for form in rule.format or ("iso",)]
         return read[0] if len(read) == 1 else f"coalesce({', '.join(read)})"
 
-    def _us_of(self, cell: str, form: str, wall: WallClock) -> str:
-        if form in EPOCHS:
-            return f"TRY_CAST(round(TRY_CAST({cell} AS DECIMAL(30, 6)) * {EPOCHS[form]}) AS BIGINT)"
-        if form == "iso":
-            plain = wall.instant(f"epoch_us(TRY_CAST({cell} AS TIMESTAMP))")
-            zoned = f"regexp_matches({cell}, {text(_ZONED)})"
-            return f"(CASE WHEN {zoned} THEN epoch_us(TRY_CAST({cell} AS TIMESTAMPTZ)) ELSE {plain} END)"
-        parsed = f"epoch_us(try_strptime({cell}, {text(form)}))"
-        return parsed if zoned_pattern(form) else wall.instant(parsed)
+    def _constant(self, column: Column, value: Scalar) -> str:
+        """SQL of a constant; a time without zone is one of the mapping's zone."""
+        cell = text(literal(value))
+        if column.kind != "timestamp":
+            return cell
+        return f"CAST(make_timestamp({_us_of(cell, 'iso', WallClock(Clock(self.zone), self.now))}) AS VARCHAR) || '+00'"
+
+
+def _us_of(cell: str, form: str, wall: WallClock) -> str:
+    """SQL of the microseconds since the epoch that a cell of this format names."""
+    if form in EPOCHS:
+        return _sane(f"TRY_CAST(round(TRY_CAST({cell} AS DECIMAL(30, 6)) * {EPOCHS[form]}) AS BIGINT)")
+    if form == "iso":
+        plain = wall.instant(_sane(f"epoch_us({_finite(f'TRY_CAST({cell} AS TIMESTAMP)')})"))
+        zoned = _sane(f"epoch_us({_finite(f'TRY_CAST({cell} AS TIMESTAMPTZ)')})")
+        return f"(CASE WHEN regexp_matches({cell}, {text(_ZONED)}) THEN {zoned} ELSE {plain} END)"
+    parsed = _sane(f"epoch_us(try_strptime({cell}, {text(form)}))")
+    return parsed if zoned_pattern(form) else wall.instant(parsed)
+
+
+def _finite(time: str) -> str:
+    return f"CASE WHEN isfinite({time}) THEN {time} END"
+
+
+def _sane(us: str) -> str:
+    """SQL of an instant of the years 1 to 9999, else NULL: beyond them the engine's arithmetic stops the whole scan."""
+    return f"(CASE WHEN {us} BETWEEN {_FIRST_US} AND {_LAST_US} THEN {us} END)"
 
 
 def literal(value: Scalar) -> str:

@@ -413,3 +413,56 @@ def test_lines_made_from_numbers_that_passed_through_a_float_are_those_of_the_ca
     for table in ("lines", "calls"):
         lake = duckdb.sql(f"SELECT line_id FROM read_parquet('{tmp_path}/home/lake/{table}/**/*.parquet')")
         assert lake.fetchall() == [("17000000001",)]
+
+
+def test_the_zone_of_the_mapping_holds_for_times_of_any_kind_that_carry_none(tmp_path):
+    lines = """
+    [lines]
+    files = "lines.csv"
+    columns = { line_id = "n", carrier = "c", number_pool = "p", activated_at = { value = 2026-01-05 }, deactivated_at = "gone" }
+    """
+    tables = mapped(
+        tmp_path,
+        'zone = "UTC"\n' + calls() + lines,
+        calls__csv=HEADER + "1,L,2026-01-01 00:00:00,5,4,1,\n2,L,2026-01-01T08:00:00+08:00,5,4,1,\n",
+        lines__csv="n,c,p,gone\nL,C,P,2026-02-01\n",
+    )
+    (line,) = rows(tables["lines"])
+    assert datetime.fromisoformat(line["activated_at"]) == datetime(2026, 1, 5, tzinfo=UTC)
+    assert datetime.fromisoformat(line["deactivated_at"]) == datetime(2026, 2, 1, tzinfo=UTC)
+    assert {datetime.fromisoformat(row["started_at"]) for row in rows(tables["calls"])} == {datetime(2026, 1, 1, tzinfo=UTC)}
+
+
+ODD = [
+    "infinity",
+    "nan",
+    "1e308",
+    "9" * 30,
+    "-9223372036854775807",
+    "290309-12-22 (BC)",
+    "294247-01-10 04:00:54.775806+00",
+    "epoch",
+]
+ODD += ["2026-02-30", "2026-01-01 00:00:00+99:99", "9" * 300 + ":00:00", "\u0661\u0662", "'", '"', "0001-01-01"]
+
+
+@given(cells=st.lists(st.sampled_from(ODD) | st.text(st.characters(exclude_categories=["C", "Z"])), min_size=1, max_size=6))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_cell_however_odd_stops_the_scan(tmp_path, cells):
+    pq.write_table(pa.table({"odd": cells, "even": cells[::-1]}), tmp_path / "odd.parquet")
+    forms = '["iso", "%Y-%m-%d", "%H:%M:%S%z", "epoch_s", "epoch_ms", "epoch_us"]'
+    toml = f"""
+    [calls]
+    files = "odd.parquet"
+    where.odd = {{ not = "never" }}
+    [calls.columns]
+    call_id = {{ column = "odd", extract = "(.)" }}
+    line_id = "odd"
+    callee_id = {{ value = "5" }}
+    started_at = {{ column = "odd", format = {forms}, zone = "America/New_York" }}
+    recorded_at = {{ column = "odd", format = "epoch_us" }}
+    duration_s = {{ column = "odd", minus = "even", unit = "HH:MM:SS" }}
+    ring_s = {{ column = "odd", minus = "even", format = {forms} }}
+    answered = {{ column = "odd", over = 0 }}
+    """
+    assert len(rows(mapped(tmp_path, toml)["calls"])) == len(cells)

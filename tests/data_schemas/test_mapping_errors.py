@@ -101,6 +101,7 @@ def test_the_mapping_that_the_errors_start_from_is_good(tmp_path):
             "[calls] started_at: format 'epoch' is no strptime pattern (it has no %)",
         ),
         ('"at"', '{ column = "at", unit = "s" }', "[calls] started_at: `unit` is for durations; take it out"),
+        ('"at"', '{ value = "5 May" }', "[calls] started_at: '5 May' is no time; write it as 2026-01-05 or "),
         ('"ok"', '{ column = "ok", is = "a", codes = { a = true } }', "[calls] answered: `codes` and `is` exclude each other"),
         ('"ok"', '{ column = "ok", codes = { a = "yes" } }', "[calls] answered: 'yes' is not true or false (without quotes)"),
         ('"ok"', '{ column = "ok", others = true }', "[calls] answered: `others` needs `codes` beside it"),
