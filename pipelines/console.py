@@ -11,7 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -157,6 +157,13 @@ class _Plain:
 
 
 @contextmanager
+def stdout_aside() -> Iterator[None]:
+    """What a library prints meanwhile goes to stderr: stdout is for the result alone."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
 def work(home_root: Path) -> Iterator[None]:
     """Hold the home, log to a file in it and show progress while a command works there.
 
@@ -168,7 +175,7 @@ def work(home_root: Path) -> Iterator[None]:
     home = Home(home_root)
     runtime.quiet(home)
     try:
-        with runtime.writing(home), runtime.log_file(home) as log, bar() as sink, runtime.telling(sink):
+        with runtime.writing(home), runtime.log_file(home) as log, bar() as sink, runtime.telling(sink), stdout_aside():
             try:
                 sink("start", f"home {home_root}", 0.0)
                 yield

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -188,7 +188,8 @@ def choose_day(lake: Lake, as_of: date | None, today: date | None = None) -> dat
     """The as_of day meant: when None is given, the latest past midnight with calls on the day before it.
 
     today: the local calendar day, now in the lake's zone when None.
-    BadInput for a day in the future, beyond the calls, before them, or just after a day without any.
+    BadInput for a day in the future, beyond the calls or before them. Whether a day within them is strangely empty is for
+    serving.scoring to say, which knows weekends and holidays.
     """
     today = today or local_today(lake)
     days = _days(lake, today)
@@ -201,11 +202,6 @@ def choose_day(lake: Lake, as_of: date | None, today: date | None = None) -> dat
         raise BadInput(f"--as-of {as_of}: no calls since {day_date(days[-1])}; ingest them first, or give --as-of {latest}")
     if as_of < earliest:
         raise BadInput(f"--as-of {as_of}: before the first calls; the days that can be scored are {earliest} to {latest}")
-    if day_number(as_of) - 1 not in set(days):
-        near = day_date(max(day for day in days if day < day_number(as_of)) + 1)
-        raise BadInput(
-            f"--as-of {as_of}: an empty day, no calls on {as_of - timedelta(days=1)}; ingest that day, or give --as-of {near}"
-        )
     return as_of
 
 

@@ -23,14 +23,14 @@ Folder = Annotated[
 
 def check_source(source: Path | None, mapping: Path | None, home: Path) -> None:
     """BadInput unless there is one thing to read, with all tables it must have, before anything is made in the home."""
+    if (source is None) == (mapping is None):
+        what = "nothing to read" if source is None else "two things to read"
+        raise BadInput(f"{what}; give either DIR, a folder of tables, or --mapping FILE")
     from data_schemas.ingest import require_tables
     from data_schemas.mapping import load_mapping
     from data_schemas.settings import load_settings
     from data_schemas.sources import find_sources
 
-    if (source is None) == (mapping is None):
-        what = "nothing to read" if source is None else "two things to read"
-        raise BadInput(f"{what}; give either DIR, a folder of tables, or --mapping FILE")
     if source is not None:
         require_tables(find_sources(source))
     elif mapping is not None:

@@ -190,7 +190,12 @@ def run(
     trained, scored = made["train"], made["score"]
     return Outcome(
         summary={"home": str(home), **made},
-        notes=[*made["ingest"]["notes"], *(trained["notes"] if trained else ()), *_score_notes(scored)],
+        notes=[
+            *made["ingest"]["notes"],
+            *(trained["notes"] if trained else ()),
+            *_score_notes(scored),
+            *_unpromoted(home, trained, scored),
+        ],
         results=[
             *ingest_lines(made["ingest"]),
             *(_training_lines(trained) if trained else ()),
@@ -254,6 +259,15 @@ def _score_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Where the scores are, how many lines of each level, by which model."""
     levels = ", ".join(f"{count:,} {level}" for level, count in report["levels"].items())
     return [("scores", f"{report['file']}: {report['lines']:,} lines ({levels}) by {report['model']}")]
+
+
+def _unpromoted(home: Path, trained: dict[str, Any] | None, scored: dict[str, Any]) -> list[str]:
+    """What to do while nothing is good enough to be champion."""
+    if scored["alias"] == "champion":
+        return []
+    if trained is None:
+        return [f"no champion: the lines are ranked by the rule; later days with `bancast score --model rule --home {home}`"]
+    return [f"no champion yet: scored with the version just trained; later days with `--model {scored['alias']}`"]
 
 
 def _score_notes(report: dict[str, Any]) -> list[str]:

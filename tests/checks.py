@@ -53,7 +53,7 @@ def wrong_with_scores(
 ) -> list[str]:
     """Every breach, in words; empty when all is well.
 
-    tables: the raw tables, to check that each eligible line is there once and no other. features: name -> family of all there are.
+    tables: the raw tables, to check that each eligible line is there once and no other. features: name -> family, of all.
     """
     table = pq.ParquetFile(path).read()
     wrong = []
