@@ -25,7 +25,7 @@ from features.catalogue import CATALOGUE
 from features.feature import Feature
 from features.localtime import calendar
 from serving.published import Forecast
-from serving.trust import AnyVersion, Registry, Version, trusted_forecast, unregistered_forecast
+from serving.trust import AnyVersion, Registry, Version, trusted_forecast
 
 Progress = Callable[[str, float], None]
 COLOURS = ("red", "orange", "yellow", "green")
@@ -49,32 +49,23 @@ def score_day(
     lake: Lake,
     settings: Settings,
     home: Home,
-    registry: Registry[AnyVersion] | None,
+    registry: Registry[AnyVersion],
     *,
     as_of: date,
     name: str = "bancast",
     alias: str = "champion",
-    bundle: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Score every line eligible at local midnight `as_of` and write scores.parquet, with summary.json beside it.
 
-    alias: or the number of a version. bundle: score with this folder instead of a registered model (the rule baseline).
+    registry: the home's, or any that gives a bundle (the rule baseline's). alias: or the number of a version.
     Returns the file and the summary. BadInput, with nothing written, when there is no such model or it is refused, when the
     lake knows nothing of the day before, when no line is eligible, or when the model asks for features that are not made here.
     """
     started = perf_counter()
     tell = progress or (lambda step, share: None)
     tell("model", 0.0)
-    forecast: Forecast
-    version: Version
-    if bundle is not None:
-        forecast, version = unregistered_forecast(bundle, settings.threads)
-    elif registry is not None:
-        forecast, registered = trusted_forecast(registry, home, name, alias, settings.threads)
-        version = registered
-    else:
-        raise ValueError("score_day needs a registry or a bundle")
+    forecast, version = trusted_forecast(registry, home, name, alias, settings.threads)
     if forecast.meta["kind"] == "table":
         raise BadInput(
             f"model {_label(version)} scores finished tables, not the lake; use `bancast score --table FILE --out FILE`"
@@ -95,7 +86,7 @@ def score_day(
     tell("writing", 0.95)
     summary = {
         "as_of": as_of.isoformat(),
-        **_summary(forecast, version, None if bundle else alias, scores, f"risk_{forecast.meta['headline']}d"),
+        **_summary(forecast, version, alias, scores, f"risk_{forecast.meta['headline']}d"),
         "data_fingerprint": scores["data_fingerprint"].iloc[0],
         "missing_features": missing_features(table, wanted),
         "seconds": round(perf_counter() - started, 1),
@@ -233,7 +224,7 @@ def _idle(calls: dict[int, int], first: int, day: int, settings: Settings) -> bo
     return calendar([day], settings.country).holiday.iloc[0] or (bool(same) and not any(earlier in calls for earlier in same))
 
 
-def _summary(forecast: Forecast, version: Version, alias: str | None, scores: pd.DataFrame, headline: str) -> dict[str, Any]:
+def _summary(forecast: Forecast, version: Version, alias: str, scores: pd.DataFrame, headline: str) -> dict[str, Any]:
     counts = scores["level"].value_counts()
     key = forecast.meta["id"]
     top = [

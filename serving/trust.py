@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -35,16 +34,6 @@ class Version(Protocol):
     @property
     def manifest_sha256(self) -> str:
         """SHA-256 of the bundle's manifest, as kept in the registry."""
-
-
-@dataclass(frozen=True)
-class Unregistered:
-    """A bundle of the home's own that no registry holds: the rule baseline, where there are too few bans to learn from."""
-
-    name: str
-    version: str
-    run_id: str
-    manifest_sha256: str
 
 
 AnyVersion = TypeVar("AnyVersion", bound=Version)
@@ -79,16 +68,6 @@ def trusted_forecast(
         if folder.resolve().is_relative_to(home.model_cache.resolve()):
             shutil.rmtree(folder, ignore_errors=True)
         raise BadInput(f"model {label} is refused: {error}; choose another version or train again") from None
-
-
-def unregistered_forecast(bundle: Path, threads: int = 0) -> tuple[Forecast, Unregistered]:
-    """A bundle that this run has written itself, verified all the same; BadInput when it is refused."""
-    try:
-        forecast = _read(bundle, threads)
-    except ValueError as error:
-        raise BadInput(f"{error}; write the bundle anew") from None
-    sha256 = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
-    return forecast, Unregistered(forecast.meta["kind"], forecast.version, "", sha256)
 
 
 def _checked(folder: Path, sha256: str, threads: int) -> Forecast:

@@ -13,8 +13,8 @@ import pytest
 
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
-from serving.trust import trusted_forecast, unregistered_forecast
-from tests.serving.bundles import lines, rule_bundle, sealed, time_bundle
+from serving.trust import trusted_forecast
+from tests.serving.bundles import lines, sealed, time_bundle
 
 
 @dataclass(frozen=True)
@@ -195,12 +195,3 @@ def test_the_quick_explanations_give_the_scores_of_the_published_file(registry: 
     frame = lines(400, seed=12)
     quick, slow = forecast.score(frame), Forecast.read(registry.bundle).score(frame)
     assert quick.to_dict("records") == slow.to_dict("records")
-
-
-def test_a_bundle_of_the_homes_own_is_verified_too(tmp_path: Path):
-    bundle = rule_bundle(tmp_path / "rule")
-    forecast, version = unregistered_forecast(bundle)
-    assert (version.name, version.version) == ("rule", forecast.version)
-    plant_pickle(bundle)
-    with pytest.raises(BadInput, match="not listed"):
-        unregistered_forecast(bundle)
