@@ -77,7 +77,7 @@ class Threshold:
         self.lines = lines
         self.notices: list[dict[str, Any]] = []
         self.slack = rng.uniform(1.0, 1.3, lines.carriers)
-        self.odds = rng.uniform(0.05, 0.16, lines.carriers)
+        self.odds = rng.uniform(0.04, 0.11, lines.carriers)
         self.phase = rng.integers(0, 45, lines.carriers)
         self.daily = np.full(lines.carriers, np.inf)
         self.hourly = np.full(lines.carriers, np.inf)
@@ -158,7 +158,8 @@ class Pool:
         self.lines = lines
         self.notices: list[dict[str, Any]] = []
         pools, segments = int(lines.pool.max()) + 1, int(lines.segment.max()) + 1
-        self.dirty = np.exp(rng.normal(-0.9, 1.3, pools))
+        self.dirty = np.exp(rng.normal(0, 1.3, pools))
+        self.dirty /= self.dirty[lines.pool].mean()
         self.heat, self.segment_heat = np.zeros(pools), np.zeros(segments)
         self.size = np.maximum(np.bincount(lines.pool, minlength=pools), 5)
         self.segment_size = np.maximum(np.bincount(lines.segment, minlength=segments), 4)

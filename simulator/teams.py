@@ -94,6 +94,8 @@ def make_teams(seed: int, calendar: Days, days: int, lines: int, calls_per_line_
     by_day["burst"] = np.clip(by_day["burst"], 0, 0.7)
     by_day["short"] = np.clip(by_day["short"], 0.02, 0.75)
     by_day["pace"] *= calls_per_line_day / (weight @ by_day["pace"][:, calendar.before :]).mean()
+    gateway = rng.random(n) < np.array([0.0, 0.06, 0.1, 0.45])[trade]
+    gateway[3] |= not gateway.any()
     agents = np.maximum(2, np.round(weight * lines * rng.uniform(0.7, 1.6, n))).astype(np.int64)
     people = max(400_000, int(lines * calls_per_line_day * 60))
     size = np.maximum(5_000, weight * lines * calls_per_line_day * rng.uniform(20, 90, n))
@@ -104,7 +106,7 @@ def make_teams(seed: int, calendar: Days, days: int, lines: int, calls_per_line_
         careful=np.clip(np.array([0.5, 0.3, 0.2, 0.05])[trade] + rng.normal(0, 0.1, n), 0, 0.7),
         agents=agents,
         agent_from=np.concatenate(([0], np.cumsum(agents)[:-1])),
-        gateway=rng.random(n) < np.array([0.0, 0.06, 0.1, 0.45])[trade],
+        gateway=gateway,
         sends_bursts=np.array([0.002, 0.01, 0.008, 0.05])[trade] * np.exp(rng.normal(0, 0.6, n)),
         answer=np.clip(base["answer"], 0.08, 0.85),
         talk=base["talk"],
