@@ -15,7 +15,7 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from pipelines import artifacts, steps
 from pipelines.rule import RULE
-from pipelines.runtime import choose_day, open_lake, writing
+from pipelines.runtime import open_lake, writing
 
 # Parameters of a flow are plain values, checked by pydantic: Prefect shows them, and a deployment or the UI can set them.
 
@@ -64,7 +64,7 @@ def score_flow(home: str = "bancast-home", as_of: date | None = None, model: str
     """Score every line eligible at `as_of` (the latest day with calls before it when None) with the published model."""
     where = Home(Path(home))
     with writing(where):
-        day = choose_day(open_lake(where), as_of)
+        day = steps.day_to_score(where, as_of)
         if model != RULE:
             steps.fetch_model(home, model)
         report = steps.score_lines(home, day, model)
@@ -108,7 +108,7 @@ def run_flow(
     where = Home(Path(home))
     with writing(where):
         ingested = ingest_flow(home, source, mapping)
-        day = choose_day(open_lake(where), as_of)
+        day = steps.day_to_score(where, as_of)
         trained, lacking = None, None
         try:
             trained = train_flow(home, day)

@@ -20,7 +20,7 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.settings import load_settings
 from pipelines.rule import RULE, RuleRegistry
-from pipelines.runtime import open_lake, progress
+from pipelines.runtime import choose_day, open_lake, progress
 
 
 def may_pass(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
@@ -123,6 +123,16 @@ def score_file(home: str, file: str, out: str, name: str, model: str) -> dict[st
     told, registry = progress("score"), connect(where, settings)
     path, summary = score_table(Path(file), Path(out), settings, where, registry, name=name, alias=model, progress=told)
     return {"file": str(path), **summary}
+
+
+def day_to_score(where: Home, as_of: date | None) -> date:
+    """The as_of day meant, checked before any model is asked for; BadInput when it cannot be scored."""
+    from serving.scoring import check_day
+
+    lake = open_lake(where)
+    day = choose_day(lake, as_of)
+    check_day(lake, load_settings(where.root), day)
+    return day
 
 
 def tracking_uri(where: Home) -> str:

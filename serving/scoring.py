@@ -71,7 +71,7 @@ def score_day(
             f"model {_label(version)} scores finished tables, not the lake; use `bancast score --table FILE --out FILE`"
         )
     wanted = _features(forecast, version)
-    _check_day(lake, settings, as_of)
+    check_day(lake, settings, as_of)
     day = day_number(as_of)
     table = build_features(lake, settings, [day], lambda step, share: tell(step, 0.05 + 0.65 * share), wanted, home.scratch)
     if table.empty:
@@ -198,7 +198,7 @@ def _features(forecast: Forecast, version: Version) -> list[Feature]:
     return [known[name] for name in forecast.names]
 
 
-def _check_day(lake: Lake, settings: Settings, as_of: date) -> None:
+def check_day(lake: Lake, settings: Settings, as_of: date) -> None:
     """BadInput when nothing can be known of the day before `as_of`."""
     calls = {day: rows for day, rows in lake.rows("calls").items() if rows}
     if not calls:

@@ -48,8 +48,8 @@ def frames(lines: int = 20, days: int = 40, bans: int = 2, seed: int = 1) -> dic
             {
                 "ban_id": [f"b{n}" for n in range(len(banned))],
                 "line_id": banned,
-                "banned_at": [START + pd.Timedelta(days=10 + n % max(days - 15, 1), hours=5) for n in range(len(banned))],
-                "lifted_at": [START + pd.Timedelta(days=13 + n % max(days - 15, 1), hours=5) for n in range(len(banned))],
+                "banned_at": [START + pd.Timedelta(days=days // 2 + n % (days // 4), hours=5) for n in range(len(banned))],
+                "lifted_at": [START + pd.Timedelta(days=days // 2 + 3 + n % (days // 4), hours=5) for n in range(len(banned))],
             }
         ),
     }
