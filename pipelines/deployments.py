@@ -1,7 +1,7 @@
 """The timetable: flows that a Prefect server starts by itself. Run as `python -m pipelines.deployments --home DIR`.
 
-One process serves them all on one host, one at a time, since each takes the home for itself. For several hosts or a worker
-there is prefect.yaml, with the same timetable (docs/prefect.md).
+One process serves them all on one host, one at a time, since each takes the home for itself. With --pool they are registered
+for the workers of a work pool instead (docs/prefect.md).
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def main(
     mapping: Annotated[Path | None, typer.Option(metavar="FILE", help="The same, through a mapping file.")] = None,
     every: Annotated[float | None, typer.Option(help="Seconds between starts, in place of the timetable: to try it.")] = None,
     only: Annotated[str | None, typer.Option(metavar="NAME", help="Serve this deployment alone, e.g. daily-score.")] = None,
+    pool: Annotated[str | None, typer.Option(metavar="NAME", help="Register for the workers of this pool, and end.")] = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Serve the timetable of a home until stopped; PREFECT_API_URL names the server that keeps the time."""
@@ -99,6 +100,11 @@ def main(
     found = deployments(home, source, mapping, every, only)
     if not found:
         raise typer.BadParameter("nothing to serve; --only takes one of " + ", ".join(timed.name for timed in TIMETABLE))
+    if pool is not None:
+        for deployment in found:
+            deployment.apply(work_pool_name=pool)
+            print(f"registered {deployment.flow_name}/{deployment.name} for pool {pool}")
+        return
     from prefect import serve
 
     serve(*found, limit=1, pause_on_shutdown=False)

@@ -42,6 +42,17 @@ def test_the_main_job_leaves_the_ranking_and_a_registered_model(job):
     assert not {path.name for path in job.home.iterdir()} & {"mlruns"}
 
 
+def test_prefect_shows_what_a_person_would_want_to_see_of_it(job):
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        shown = {artifact.key: artifact for artifact in client.read_artifacts(limit=200)}
+    assert {"validation-counts", "metrics", "mlflow-run", "top-lines", "ranking-files"} <= set(shown)
+    top = json.loads(shown["top-lines"].data)
+    assert len(top) == 20 and [row["rank"] for row in top] == list(range(1, 21))
+    assert "logistic" in shown["metrics"].data and "/runs/" in shown["mlflow-run"].data
+
+
 def test_the_rows_of_every_table_are_accounted_for(job):
     for table in job.summary["ingest"]["tables"].values():
         assert table["rows_in"] == table["accepted"] + table["duplicates"] + sum(table["quarantined"].values())

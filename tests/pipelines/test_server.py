@@ -13,7 +13,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from data_schemas.lake import Lake
 from pipelines.deployments import TIMETABLE
@@ -124,13 +123,21 @@ def finished(client: httpx.Client) -> list[dict]:
     ]
 
 
-def test_a_worker_would_keep_the_same_timetable(server):
-    declared = {entry["name"]: entry for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
-    assert {timed.name: (timed.cron, f"pipelines.flows.{timed.flow}", timed.why) for timed in TIMETABLE} == {
-        name: (entry["schedules"][0]["cron"], entry["entrypoint"], entry["description"]) for name, entry in declared.items()
-    }
-    import pipelines.flows as flows
-
-    for entry in declared.values():
-        known = getattr(flows, entry["entrypoint"].rsplit(".", 1)[1]).parameters.properties
-        assert set(entry["parameters"]) <= set(known)
+def test_the_workers_of_a_pool_get_the_same_timetable(server, tmp_path):
+    server.post("work_pools/", json={"name": "bancast", "type": "process"}).raise_for_status()
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.deployments", "--home", str(tmp_path), "--source", str(tmp_path), "--pool", "bancast"],
+        env=environment(tmp_path / "client", PREFECT_API_URL=str(server.base_url).rstrip("/")),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == len(TIMETABLE), done.stderr
+    found = server.post("deployments/filter", json={"limit": 50}).raise_for_status().json()
+    made = {one["name"]: one for one in found if one["work_pool_name"] == "bancast"}
+    for timed in TIMETABLE:
+        one = made[timed.name]
+        assert one["entrypoint"] == f"pipelines.flows.{timed.flow}"
+        (schedule,) = one["schedules"]
+        assert schedule["schedule"] | {"day_or": True} == {"cron": timed.cron, "timezone": "Asia/Shanghai", "day_or": True}
+        assert one["parameters"]["home"] == str(tmp_path)
