@@ -41,13 +41,13 @@ def plain_frame(folder: Path, days: list[date], horizon: int = 7, zone: str = "A
     con = duckdb.connect(config={"threads": 2})
     con.execute(f"set TimeZone = '{zone}'; set memory_limit = '6GB'; set preserve_insertion_order = false")
     con.register("wanted", pd.DataFrame({"day": pd.to_datetime(days)}))
-    con.execute("create table at as select day::date::timestamptz as t, day::date as as_of from wanted")
+    con.execute("create table moments as select day::date::timestamptz as t, day::date as as_of from wanted")
     con.execute(f"create table lines as select * from {_source(folder, 'lines')}")
     con.execute(f"create table bans as select * from {_source(folder, 'bans')}")
     gone = "and (deactivated_at is null or deactivated_at >= t)" if "deactivated_at" in _columns(con, "lines") else ""
     lifted = "and (lifted_at is null or lifted_at >= t)" if "lifted_at" in _columns(con, "bans") else ""
     con.execute(
-        f"""create table frame as select as_of, t, line_id from lines, at where activated_at < t {gone} and not exists (
+        f"""create table frame as select as_of, t, line_id from lines, moments where activated_at < t {gone} and not exists (
         select 1 from bans where bans.line_id = lines.line_id and banned_at < t {lifted})"""
     )
     parts = []
@@ -61,7 +61,7 @@ def plain_frame(folder: Path, days: list[date], horizon: int = 7, zone: str = "A
             f"coalesce(sum({name}) filter (where day >= as_of - {w}), 0) as {name}_{w}d" for name in counts for w in WINDOWS
         )
         con.execute(
-            f"""create table {table}_part as select line_id, as_of, {sums} from at join {table}_daily
+            f"""create table {table}_part as select line_id, as_of, {sums} from moments join {table}_daily
             on day < as_of and day >= as_of - {max(WINDOWS)} group by all"""
         )
         parts.append(f"left join {table}_part using (line_id, as_of)")

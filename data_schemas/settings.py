@@ -48,10 +48,10 @@ class TrainSettings(_Section):
     validation_days: int = Field(default=28, ge=1, description="Days of snapshots before the test, for calibration and stopping.")
     every_days: int = Field(default=3, ge=1, description="Days between the snapshots that are learnt from.")
     warmup_days: int = Field(default=14, ge=1, description="First days of calls without snapshots, for windows to fill.")
-    bags: int = Field(default=4, ge=1, description="Models averaged at the headline horizon; other horizons take half of them.")
-    learning_rate: float = Field(default=0.04, gt=0, description="Step of the boosting.")
+    bags: int = Field(default=3, ge=1, description="Models averaged at the headline horizon; the other horizons take one each.")
+    learning_rate: float = Field(default=0.05, gt=0, description="Step of the boosting.")
     leaves: int = Field(default=15, ge=2, description="Leaves of a tree.")
-    rounds: int = Field(default=600, ge=10, description="Trees at the most; fewer when the validation period says so.")
+    rounds: int = Field(default=400, ge=10, description="Trees at the most; fewer when the validation period says so.")
     flags: int = Field(default=50, ge=1, description="Lines ops can look at a week: the k of precision at k.")
     min_bans: int = Field(default=30, ge=1, description="Bans needed before a model is trained.")
     max_rows: int = Field(

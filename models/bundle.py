@@ -57,6 +57,7 @@ def write_model(folder: Path, fitted: Fitted, meta: dict[str, Any]) -> None:
         "horizons": list(fitted.horizons),
         "headline": fitted.headline,
         "boosters": names,
+        "linear": {str(horizon): part for horizon, part in fitted.linear.items()},
         "calibration": curves,
     }
     write_json(folder / "model.json", model)

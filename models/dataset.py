@@ -88,13 +88,7 @@ def build_dataset(
     batches = [days[start : start + size] for start in range(0, len(days), size)]
     share = min(1.0, settings.train.max_rows / max(1, sum(lake.rows("lines").values()) * len(days)))
     for number, batch in enumerate(batches):
-        table = build_features(
-            lake,
-            settings,
-            batch,
-            lambda step, done, n=number: tell(f"features: {step}", (n + done) / len(batches)),
-            scratch=scratch,
-        )
+        table = build_features(lake, settings, batch, _part_of(tell, number, len(batches)), scratch=scratch)
         outcome = labels(table, outcomes, settings.train.horizons)
         weight = thin(table, outcome, share, settings.train.seed)
         kept = (weight > 0) & outcome.notna().any(axis=1).to_numpy()
@@ -107,6 +101,10 @@ def build_dataset(
     features = [feature for feature in CATALOGUE if feature.name not in lacking]
     table = table.drop(columns=sorted(lacking))
     return Dataset(table, outcome, weight, features, outcomes, lake.fingerprint(until), missing)
+
+
+def _part_of(tell: Progress, number: int, parts: int) -> Progress:
+    return lambda step, share: tell(f"features: {step}", (number + min(share, 1.0)) / parts)
 
 
 def thin(table: pd.DataFrame, outcome: pd.DataFrame, share: float, seed: int) -> np.ndarray:

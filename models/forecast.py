@@ -1,4 +1,7 @@
-"""The forecast: LightGBM for each horizon, with monotone constraints, averaged over seeds, and calibrated out of time.
+"""The forecast: for each horizon LightGBM (monotone, averaged over seeds) beside a straight part, calibrated out of time.
+
+The margin is a weighted mean of the trees' and of a ridge regression's (models.linear); the weight is what out-of-time rows say:
+trees where there are limits and combinations to find, the line where bans are few.
 
 One procedure for the whole history and for the evaluation twin, for snapshots in time and for a finished table: what differs is
 only the folds on which the number of trees is chosen and the probabilities are calibrated.
@@ -11,13 +14,20 @@ from dataclasses import dataclass, field
 
 import lightgbm as lgb
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 from data_schemas.settings import Settings
 from models.calibration import Curve, calibrate
+from models.linear import STRENGTHS, Linear, fit_linear
 
 Progress = Callable[[str, float], None]
-PATIENCE = 50
+Fold = tuple[np.ndarray, np.ndarray]
+PATIENCE = 30
 """Trees without a better fold before growing stops."""
+LEAST_ROUNDS = 20
+SHARES = (0.0, 0.25, 0.5, 0.75)
+"""Shares of the straight part to choose from."""
 
 
 @dataclass
@@ -31,13 +41,17 @@ class Sample:
 
 @dataclass
 class Fitted:
-    """A forecast: LightGBM text and a calibration curve a horizon. importance: gain by feature at the headline, summing to 1."""
+    """A forecast: LightGBM text, the straight part and a calibration curve a horizon.
+
+    chosen: rounds, strength and share by horizon. importance: of each feature at the headline, summing to 1.
+    """
 
     horizons: tuple[int, ...]
     headline: int
     boosters: dict[int, list[str]]
+    linear: dict[int, dict[str, object]]
     curves: dict[int, Curve]
-    rounds: dict[int, int]
+    chosen: dict[int, dict[str, float]]
     importance: np.ndarray
     notes: list[str] = field(default_factory=list)
 
@@ -66,7 +80,7 @@ def parameters(settings: Settings, directions: Sequence[int], positives: int, se
 
 def fit(
     sample: Sample,
-    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    folds: Sequence[Fold],
     directions: Sequence[int],
     settings: Settings,
     headline: int,
@@ -74,75 +88,138 @@ def fit(
 ) -> Fitted:
     """Learn from a sample.
 
-    folds: (learn, check) row indices, never overlapping in time; the checked rows choose the number of trees and calibrate.
-    directions: +1, -1 or 0 a feature. Deterministic: same sample, folds, settings and seed give the same text.
+    folds: (learn, check) row indices, never overlapping in time; the checked rows choose the number of trees, the ridge and the
+    share of the straight part, and calibrate. directions: +1, -1 or 0 a feature. Same input, same numbers.
     """
     tell = progress or (lambda step, share: None)
-    boosters: dict[int, list[str]] = {}
-    curves: dict[int, Curve] = {}
-    rounds: dict[int, int] = {}
-    importance = np.zeros(sample.values.shape[1])
-    notes: list[str] = []
-    for position, (horizon, label) in enumerate(sorted(sample.labels.items())):
-        tell(f"train {horizon}-day model" if horizon else "train model", position / len(sample.labels))
-        known = ~np.isnan(label)
-        positives = int((label[known] == 1).sum())
-        best, margins = _choose(sample, label, known, folds, directions, settings)
-        if margins is None:
-            notes.append(f"horizon {horizon}: no ban in the checked rows; calibrated on the rows learnt from")
-        rounds[horizon] = best
-        bags = settings.train.bags if horizon == headline else max(1, settings.train.bags // 2)
-        data = _data(sample, label, known)
-        grown = []
-        for bag in range(bags):
-            seed = settings.train.seed + 1000 * bag + horizon
-            grown.append(lgb.train(parameters(settings, directions, positives, seed), data, num_boost_round=best))
-        if margins is None:
-            raw = np.mean([booster.predict(sample.values[known], raw_score=True) for booster in grown], axis=0)
-            margins = (raw, label[known], sample.weight[known])
-        curves[horizon] = calibrate(*margins)
-        boosters[horizon] = [booster.model_to_string() for booster in grown]
-        if horizon == headline:
-            importance = np.mean([booster.feature_importance("gain") for booster in grown], axis=0)
-    total = importance.sum()
+    parts: dict[int, Part] = {}
+    strengths: Sequence[float] = STRENGTHS
+    # The headline goes first: it chooses the ridge for all.
+    order = sorted(sample.labels, key=lambda horizon: (horizon != headline, horizon))
+    for position, horizon in enumerate(order):
+        tell(f"train {horizon}-day model" if horizon else "train model", position / len(order))
+        bags = settings.train.bags if horizon == headline else 1
+        own = folds if horizon == headline else folds[:1]
+        parts[horizon] = _part(sample, horizon, own, directions, settings, bags, strengths)
+        strengths = (parts[horizon].strength,)
+    gain = np.mean([b.feature_importance("gain") for b in parts[headline].boosters], axis=0)
+    weight = np.abs(parts[headline].linear.weight)
+    share = parts[headline].share
     return Fitted(
-        tuple(sorted(sample.labels)), headline, boosters, curves, rounds, importance / total if total > 0 else importance, notes
+        horizons=tuple(sorted(parts)),
+        headline=headline,
+        boosters={h: [booster.model_to_string() for booster in part.boosters] for h, part in parts.items()},
+        linear={h: {"share": part.share, **part.linear.plain()} for h, part in parts.items()},
+        curves={h: part.curve for h, part in parts.items()},
+        chosen={h: {"rounds": part.rounds, "strength": part.strength, "share": part.share} for h, part in parts.items()},
+        importance=(1 - share) * _unit(gain) + share * _unit(weight),
+        notes=[
+            f"horizon {h}: no ban in the checked rows; calibrated on the rows learnt from" for h, p in parts.items() if p.blind
+        ],
     )
+
+
+@dataclass
+class Part:
+    """One horizon's forecast. share: of the straight part in the margin. blind: nothing could be checked out of time."""
+
+    boosters: list[lgb.Booster]
+    linear: Linear
+    share: float
+    strength: float
+    rounds: int
+    curve: Curve
+    blind: bool
+
+
+def _part(
+    sample: Sample,
+    horizon: int,
+    folds: Sequence[Fold],
+    directions: Sequence[int],
+    settings: Settings,
+    bags: int,
+    strengths: Sequence[float],
+) -> Part:
+    label, seed = sample.labels[horizon], settings.train.seed
+    known = np.flatnonzero(~np.isnan(label))
+    checks = [check for fold in folds if (check := _check(sample, label, fold, directions, settings, strengths))]
+    rounds, strength, share, blind = min(100, settings.train.rounds), strengths[len(strengths) // 2], 0.5, not checks
+    if checks:
+        rounds = round(float(np.mean([check.rounds for check in checks])))
+        merged = Check(rounds, *(np.concatenate([getattr(check, name) for check in checks]) for name in CHECKED))
+        place = int(np.argmin([_loss(merged.straight[:, i], merged) for i in range(len(strengths))]))
+        strength = strengths[place]
+        share = SHARES[int(np.argmin([_loss(_blend(s, merged.straight[:, place], merged.trees), merged) for s in SHARES]))]
+    grown = []
+    data = _data(sample, label, known)
+    for bag in range(bags):
+        own = parameters(settings, directions, int((label[known] == 1).sum()), seed + 1000 * bag + horizon)
+        grown.append(lgb.train(own, data, num_boost_round=rounds))
+    linear = fit_linear(sample.values[known], label[known], sample.weight[known], directions, [strength], seed)[0]
+    if checks:
+        curve = calibrate(_blend(share, merged.straight[:, place], merged.trees), merged.label, merged.weight)
+    else:
+        trees = np.mean([booster.predict(sample.values[known], raw_score=True) for booster in grown], axis=0)
+        margin = _blend(share, linear.margin(sample.values[known]), trees)
+        curve = calibrate(margin, label[known], sample.weight[known])
+    return Part(grown, linear, share, strength, rounds, curve, blind)
+
+
+CHECKED = ("trees", "straight", "label", "weight")
+
+
+@dataclass
+class Check:
+    """Checked rows: margins of the trees (n,) and of the straight part at each strength (n, S), labels and weights (n,)."""
+
+    rounds: int
+    trees: np.ndarray
+    straight: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+
+
+def _check(
+    sample: Sample,
+    label: np.ndarray,
+    fold: Fold,
+    directions: Sequence[int],
+    settings: Settings,
+    strengths: Sequence[float],
+) -> Check | None:
+    """Learn on one part of a fold and look at the other; None where either lacks a class."""
+    learn, check = (rows[~np.isnan(label[rows])] for rows in fold)
+    if any(len(np.unique(label[rows])) < 2 for rows in (learn, check)):
+        return None
+    data = _data(sample, label, learn)
+    booster = lgb.train(
+        parameters(settings, directions, int((label[learn] == 1).sum()), settings.train.seed),
+        data,
+        num_boost_round=settings.train.rounds,
+        valid_sets=[lgb.Dataset(sample.values[check], label[check], weight=sample.weight[check], reference=data)],
+        callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+    )
+    rounds = max(LEAST_ROUNDS, booster.best_iteration)
+    trees = np.asarray(booster.predict(sample.values[check], raw_score=True, num_iteration=rounds))
+    lines = fit_linear(sample.values[learn], label[learn], sample.weight[learn], directions, strengths, settings.train.seed)
+    straight = np.column_stack([line.margin(sample.values[check]) for line in lines])
+    return Check(rounds, trees, straight, label[check], sample.weight[check])
+
+
+def _blend(share: float, straight: np.ndarray, trees: np.ndarray) -> np.ndarray:
+    return share * straight + (1 - share) * trees
+
+
+def _loss(margin: np.ndarray, rows: Check) -> float:
+    """Log loss of a margin once a sigmoid has been fitted to it: its scale and level are no merit."""
+    line = LogisticRegression(C=1e6).fit(margin[:, None], rows.label, sample_weight=rows.weight)
+    return float(log_loss(rows.label, line.predict_proba(margin[:, None])[:, 1], sample_weight=rows.weight))
 
 
 def _data(sample: Sample, label: np.ndarray, rows: np.ndarray) -> lgb.Dataset:
     return lgb.Dataset(sample.values[rows], label[rows], weight=sample.weight[rows], params={"max_bin": 127, "verbosity": -1})
 
 
-def _choose(
-    sample: Sample,
-    label: np.ndarray,
-    known: np.ndarray,
-    folds: Sequence[tuple[np.ndarray, np.ndarray]],
-    directions: Sequence[int],
-    settings: Settings,
-) -> tuple[int, tuple[np.ndarray, np.ndarray, np.ndarray] | None]:
-    """The number of trees (mean over folds), and margins, labels and weights of all checked rows."""
-    best: list[int] = []
-    checked: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for learn, check in folds:
-        learn, check = learn[known[learn]], check[known[check]]
-        few = {0.0, 1.0} - set(np.unique(label[learn])), {0.0, 1.0} - set(np.unique(label[check]))
-        if few[0] or few[1]:
-            continue
-        data = _data(sample, label, learn)
-        positives = int((label[learn] == 1).sum())
-        booster = lgb.train(
-            parameters(settings, directions, positives, settings.train.seed),
-            data,
-            num_boost_round=settings.train.rounds,
-            valid_sets=[lgb.Dataset(sample.values[check], label[check], weight=sample.weight[check], reference=data)],
-            callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
-        )
-        best.append(max(20, booster.best_iteration))
-        raw = booster.predict(sample.values[check], raw_score=True, num_iteration=best[-1])
-        checked.append((np.asarray(raw), label[check], sample.weight[check]))
-    if not checked:
-        return min(100, settings.train.rounds), None
-    merged = tuple(np.concatenate([part[i] for part in checked]) for i in range(3))
-    return round(float(np.mean(best))), (merged[0], merged[1], merged[2])
+def _unit(values: np.ndarray) -> np.ndarray:
+    return values / values.sum() if values.sum() > 0 else values

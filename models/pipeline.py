@@ -19,11 +19,11 @@ from models import bundle
 from models.baselines import rule_limits
 from models.dataset import Dataset, build_dataset, labelled_table
 from models.evaluation import Judged
-from models.forecast import Sample
+from models.forecast import Fold, Sample
 from models.labels import as_of_days, days_to_ban, label_name
 from models.report import TrainReport
 from models.split import cut_last
-from models.training import Folds, Task, train
+from models.training import Task, train
 
 Progress = Callable[[str, float], None]
 MODEL = "bancast"
@@ -86,7 +86,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
     lines = pd.factorize(data.table["line_id"])[0]
     ahead = days_to_ban(data.table, data.outcomes)
 
-    def folds_of(rows: np.ndarray) -> Folds:
+    def folds_of(rows: np.ndarray) -> list[Fold]:
         return _folds_in_time(rows, days, outcome, settings.train.validation_days, gap)
 
     def judged(rows: np.ndarray, horizon: int) -> tuple[np.ndarray, Judged]:
@@ -143,7 +143,7 @@ def distinct_bans(data: Dataset, horizon: int) -> int:
     return len(set(zip(data.table["line_id"].to_numpy()[rows], start, strict=True)))
 
 
-def _folds_in_time(rows: np.ndarray, days: np.ndarray, outcome: np.ndarray, length: int, gap: int) -> Folds:
+def _folds_in_time(rows: np.ndarray, days: np.ndarray, outcome: np.ndarray, length: int, gap: int) -> list[Fold]:
     """Up to two folds that move back in time; each learns from what precedes its checked days by the gap."""
     folds = []
     left = np.arange(len(rows))

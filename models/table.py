@@ -15,10 +15,10 @@ from data_schemas.home import Home
 from data_schemas.settings import Settings
 from models import bundle
 from models.evaluation import Judged
-from models.forecast import Sample
+from models.forecast import Fold, Sample
 from models.pipeline import common_meta, flat_settings
 from models.report import TrainReport
-from models.training import Folds, Task, train
+from models.training import Task, train
 
 Progress = Callable[[str, float], None]
 TABLE_MODEL = "bancast-table"
@@ -76,7 +76,7 @@ def train_table(
     numbers = pd.DataFrame(values, columns=names)
     weight = np.ones(len(banned))
 
-    def folds_of(rows: np.ndarray) -> Folds:
+    def folds_of(rows: np.ndarray) -> list[Fold]:
         several = min(FOLDS, int(banned[rows].sum()), int((1 - banned[rows]).sum()))
         split = StratifiedKFold(several, shuffle=True, random_state=settings.train.seed)
         return list(split.split(rows, banned[rows]))

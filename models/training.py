@@ -21,11 +21,10 @@ from data_schemas.settings import Settings
 from models import bundle, gate, plots, tracking
 from models.baselines import logistic_scores, rule_scores
 from models.evaluation import Judged, calibration_table, comparison, evaluate
-from models.forecast import Fitted, Sample, fit
+from models.forecast import Fitted, Fold, Sample, fit
 from models.report import TrainReport
 
 Progress = Callable[[str, float], None]
-Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass
@@ -46,7 +45,7 @@ class Task:
     headline: int
     train: np.ndarray
     test: np.ndarray
-    folds_of: Callable[[np.ndarray], Folds]
+    folds_of: Callable[[np.ndarray], Sequence[Fold]]
     judged: Callable[[np.ndarray, int], tuple[np.ndarray, Judged]]
     meta: dict[str, Any]
     parameters: dict[str, Any]
@@ -69,7 +68,7 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
         sha256 = bundle.seal(folder)
         tell("evaluate", 0.87)
         results, horizons, scores, judged = _judge(task, folder, run, settings)
-        run.parameters({**task.parameters, "rounds": final.rounds})
+        run.parameters({**task.parameters, "chosen": final.chosen})
         _log(run, task, results, horizons, scores, judged, final)
         tell("publish", 0.92)
         challengers = {who: metrics for who, metrics in results.items() if who in ("rule", "logistic")}

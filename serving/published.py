@@ -94,7 +94,7 @@ class Forecast:
         return values
 
     def margins(self, frame: pd.DataFrame) -> np.ndarray:
-        """Raw margins (n, H), horizons ascending: the mean raw score of the boosters; for a rule, its score at each."""
+        """Raw margins (n, H), horizons ascending: the mean raw score of the boosters and the straight part's, by its share."""
         return self._margins(self.matrix(frame), self.horizons)
 
     def risks(self, frame: pd.DataFrame) -> np.ndarray:
@@ -104,7 +104,7 @@ class Forecast:
     def contributions(self, frame: pd.DataFrame, horizon: int | None = None) -> np.ndarray:
         """What each feature adds to the margin (n, F) at a horizon (headline by default), without the bias.
 
-        Exact tree SHAP in log-odds, the mean over boosters; for a rule, value over limit.
+        Exact SHAP in log-odds, of the trees (mean over boosters) and the straight part; for a rule, value over limit.
         """
         return self._contributions(self.matrix(frame), self.meta["headline"] if horizon is None else horizon)
 
@@ -170,8 +170,21 @@ class Forecast:
                 booster.predict(values, raw_score=True, num_iteration=-1, num_threads=self.threads)
                 for booster in self._boosters[horizon]
             ]
-            columns.append(np.mean(scores, axis=0))
+            straight, share = self._straight(values, horizon)
+            columns.append((1 - share) * np.mean(scores, axis=0) + share * (straight.sum(axis=1) + self._level(horizon)))
         return np.column_stack(columns)
+
+    def _straight(self, values: np.ndarray, horizon: int) -> tuple[np.ndarray, float]:
+        """What each feature adds to the straight part's margin (n, F), and the share of that part; none: zeros and 0."""
+        line = self.meta.get("linear", {}).get(str(horizon))
+        if not line or not line["share"]:
+            return np.zeros(values.shape), 0.0
+        logs = np.sign(values) * np.log1p(np.abs(values))
+        scaled = (np.where(np.isnan(logs), line["fill"], logs) - line["mean"]) / line["scale"]
+        return np.clip(scaled, -line["reach"], line["reach"]) * line["weight"], line["share"]
+
+    def _level(self, horizon: int) -> float:
+        return self.meta.get("linear", {}).get(str(horizon), {}).get("intercept", 0.0)
 
     def _risks(self, margins: np.ndarray, horizons: list[int]) -> np.ndarray:
         risks = np.empty(margins.shape)
@@ -188,8 +201,11 @@ class Forecast:
     def _contributions(self, values: np.ndarray, horizon: int) -> np.ndarray:
         if self.meta["kind"] == "rule":
             return self._over_limit(values)
-        parts = [self.explain(booster, values, self.threads) for booster in self._boosters[horizon] if len(values)]
-        return np.mean(parts, axis=0) if parts else np.zeros(values.shape)
+        if len(values) == 0:
+            return np.zeros(values.shape)
+        parts = [self.explain(booster, values, self.threads) for booster in self._boosters[horizon]]
+        straight, share = self._straight(values, horizon)
+        return (1 - share) * np.mean(parts, axis=0) + share * straight
 
     def _over_limit(self, values: np.ndarray) -> np.ndarray:
         """Value over limit (n, F), at most 1e9; 0 where there is no limit or no value."""
@@ -350,6 +366,10 @@ def _check(meta: dict[str, Any]) -> None:
         good = len(x) == len(y) > 0 and np.isfinite(x).all() and (np.diff(x) >= 0).all() and (np.diff(y) >= 0).all()
         if not (good and y[0] >= 0 and y[-1] <= 1):
             raise ValueError(f"model.json: calibration of horizon {horizon} does not rise within [0, 1]")
+        line = meta.get("linear", {}).get(horizon, {"share": 0.0})
+        widths = {len(line[part]) for part in ("fill", "mean", "scale", "weight")} if line["share"] else {len(meta["features"])}
+        if not 0 <= line["share"] <= 1 or widths != {len(meta["features"])}:
+            raise ValueError(f"model.json: the straight part of horizon {horizon} does not fit the features")
         if not meta["boosters"][horizon]:
             raise ValueError(f"model.json: horizon {horizon} has no booster")
     if meta["kind"] == "rule":
