@@ -13,7 +13,15 @@ from babel.messages.pofile import read_po, write_po
 
 from serving.report.texts import CATALOGUE_FILE, messages
 
-_NOISE = (b'"POT-Creation-Date', b'"PO-Revision-Date', b'"Report-Msgid', b'"Last-Translator', b'"Language-Team', b'"Project-Id', b'"Generated')
+_NOISE = (
+    b'"POT-Creation-Date',
+    b'"PO-Revision-Date',
+    b'"Report-Msgid',
+    b'"Last-Translator',
+    b'"Language-Team',
+    b'"Project-Id',
+    b'"Generated',
+)
 
 
 def update(path: Path = CATALOGUE_FILE) -> list[str]:
@@ -21,7 +29,9 @@ def update(path: Path = CATALOGUE_FILE) -> list[str]:
     old = Catalog(locale="zh")
     if path.exists():
         old = read_po(io.BytesIO(path.read_bytes()), locale="zh")
-    new = Catalog(locale="zh", project="bancast", header_comment="# The words of bancast in Chinese; English is the msgid.", fuzzy=False)
+    new = Catalog(
+        locale="zh", project="bancast", header_comment="# The words of bancast in Chinese; English is the msgid.", fuzzy=False
+    )
     empty = []
     for msgid, forms in sorted(messages().items()):
         known = old.get(msgid)

@@ -228,9 +228,7 @@ class _Seen:
 
     def _rows(self, table: str, first: int | None = None) -> ir.Table:
         rows = self.lake.read(self.engine.con, table, first, self.day - 1)
-        return rows.filter(
-            rows.day < self.day, rows.known_day < self.day, rows.gone_day.isnull() | (rows.gone_day >= self.day)
-        )
+        return rows.filter(rows.day < self.day, rows.known_day < self.day, rows.gone_day.isnull() | (rows.gone_day >= self.day))
 
     def lines(self) -> pd.DataFrame:
         """line_id, team, carrier, number_pool: one row a line."""

@@ -13,19 +13,24 @@ from typing import Any
 
 import xlsxwriter
 
+from serving.actions import Action
 from serving.report.data import FLAGGED, LEVELS, Ranking
 from serving.report.page import GROUPS, groups
-from serving.actions import Action
-from serving.report.texts import N_, Texts, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
+from serving.report.texts import N_, Texts, texts
 
-XLSX_LINES = 20_000
+XLSX_LINES = 10_000
 """Lines that the XLSX holds at most, from the top; the CSV holds all."""
 REASONS = 3
 ACTIONS = 3
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _GROUP_WORDS = {"team": N_("Team"), "carrier": N_("Carrier"), "number_pool": N_("Number pool")}
-_COLOURS = {"red": ("#fdeeec", "#a51d14"), "orange": ("#fdf2e4", "#93480a"), "yellow": ("#fcf8dd", "#6f5800"), "green": ("#eaf6ef", "#1d6a43")}
+_COLOURS = {
+    "red": ("#fdeeec", "#a51d14"),
+    "orange": ("#fdf2e4", "#93480a"),
+    "yellow": ("#fcf8dd", "#6f5800"),
+    "green": ("#eaf6ef", "#1d6a43"),
+}
 
 
 def guarded(text: str) -> str:
@@ -166,7 +171,15 @@ def _list_sheet(
         rule = {"type": "cell", "criteria": "==", "value": f'"{word}"', "format": paint[level]}
         sheet.conditional_format(1, 2, max(last, 1), 2, rule)
     headline = 3 + ranking.horizons.index(ranking.headline)
-    bar = {"type": "data_bar", "bar_color": "#9db8d2", "bar_solid": True, "min_type": "num", "min_value": 0, "max_type": "num", "max_value": 1}
+    bar = {
+        "type": "data_bar",
+        "bar_color": "#9db8d2",
+        "bar_solid": True,
+        "min_type": "num",
+        "min_value": 0,
+        "max_type": "num",
+        "max_value": 1,
+    }
     sheet.conditional_format(1, headline, max(last, 1), headline, bar)
 
 

@@ -10,11 +10,10 @@ from collections import Counter
 from typing import Any
 
 import jinja2
-import pandas as pd
 from markupsafe import Markup
 
-from serving.report.data import FLAGGED, LEVELS, WEEKS, DayTotals, Ranking
 from serving.actions import Action
+from serving.report.data import FLAGGED, LEVELS, WEEKS, DayTotals, Ranking
 from serving.report.texts import FOLDER, LANGUAGES, SYMBOLS, dictionary, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
 
@@ -49,7 +48,8 @@ def _policy(scripts: list[str]) -> str:
     """A content security policy: nothing is fetched, and no script runs but the page's own, by fingerprint."""
     sums = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in sums)
-    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    rest = "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {allowed}; {rest}"
 
 
 def _script_safe(value: Any) -> str:
@@ -145,10 +145,12 @@ def groups(ranking: Ranking, kind: str) -> list[dict[str, Any]]:
     by = lines.assign(
         _expected=lines[ranking.risk], **{level: (lines["level"] == level).astype("int64") for level in LEVELS}
     ).groupby(keys, dropna=False, sort=True)
-    table = by[[*LEVELS, "_expected"]].sum().join(by.size().rename("lines")).sort_values("_expected", ascending=False, kind="stable")
+    table = (
+        by[[*LEVELS, "_expected"]].sum().join(by.size().rename("lines")).sort_values("_expected", ascending=False, kind="stable")
+    )
     found = [
         {
-            "name": None if pd.isna(name) else str(name),
+            "name": str(name) if isinstance(name, str) else None,
             "lines": int(row["lines"]),
             "levels": [int(row[level]) for level in LEVELS],
             "expected": round(float(row["_expected"]), 2),

@@ -73,12 +73,12 @@ def _translations(language: str) -> gettext.NullTranslations:
 
 
 def dictionary() -> dict[str, str]:
-    """msgid -> Chinese, for the page; a plural is found under its singular, as Chinese has one form."""
+    """English msgid -> Chinese, for the page; a plural is found under its singular, as Chinese has one form."""
     found = {}
     for message in catalog():
         if message.id:
             msgid, text = (part[0] if isinstance(part, list | tuple) else part for part in (message.id, message.string))
-            found[msgid] = text
+            found[str(msgid)] = str(text or "")
     return found
 
 
@@ -99,15 +99,15 @@ class Texts:
 
     def plural(self, one: str, many: str, n: float, **values: Any) -> str:
         """The text for `n` things; {n} is filled in."""
-        return self._known.ngettext(one, many, n if n == 1 else 2).format(n=self.number(n), **values)
+        return self._known.ngettext(one, many, 1 if n == 1 else 2).format(n=self.number(n), **values)
 
     def number(self, value: float, digits: int = 0) -> str:
         """A number with the reader's separators."""
-        return format_decimal(round(value, digits), locale=self.locale)
+        return _number(self.language, round(value, digits))
 
     def percent(self, value: float) -> str:
         """A share as percent: one decimal below 10 %, none above."""
-        return format_percent(value, format="#,##0.0%" if value < 0.0995 else "#,##0%", locale=self.locale)
+        return _percent(self.language, round(value, 3 if value < 0.0995 else 2), value < 0.0995)
 
     def date(self, day: Any) -> str:
         """A calendar day, in full."""
@@ -123,13 +123,7 @@ class Texts:
 
     def feature(self, name: str) -> str:
         """What a feature measures, with its window; the name itself when the catalogue does not know it."""
-        known = _features().get(name)
-        if known is None:
-            return name
-        doc = self(known.doc)
-        if known.window is None:
-            return doc
-        return self.plural("{doc}, last day", "{doc}, last {n} days", known.window, doc=doc)
+        return _feature(self, name)
 
     def quantity(self, name: str, value: float | None) -> str:
         """A feature's value with its unit; "not known" when it is missing."""
@@ -145,6 +139,26 @@ def texts(language: str) -> Texts:
 @lru_cache(maxsize=1)
 def _features() -> dict[str, Any]:
     return {feature.name: feature for feature in CATALOGUE}
+
+
+# A large company's files say the same numbers and features hundreds of thousands of times: each is formatted once.
+@lru_cache(maxsize=100_000)
+def _number(language: str, value: float) -> str:
+    return format_decimal(value, locale=_LOCALES[language])
+
+
+@lru_cache(maxsize=10_000)
+def _percent(language: str, value: float, fine: bool) -> str:
+    return format_percent(value, format="#,##0.0%" if fine else "#,##0%", locale=_LOCALES[language])
+
+
+@lru_cache(maxsize=10_000)
+def _feature(say: Texts, name: str) -> str:
+    known = _features().get(name)
+    if known is None:
+        return name
+    doc = say(known.doc)
+    return doc if known.window is None else say.plural("{doc}, last day", "{doc}, last {n} days", known.window, doc=doc)
 
 
 def _quantity(say: Texts, unit: str, value: float | None) -> str:

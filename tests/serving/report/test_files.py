@@ -12,7 +12,19 @@ from serving.report import write_report
 from serving.report.files import guarded
 from tests.serving.report.worlds import AS_OF, TableLake, save_scores, scores_of, table
 
-NASTY = ["=1+1", "+cmd", "-2", "@SUM(A1)", "\tx", "<script>alert(1)</script>", "https://example.com/x", "名称", "00123", " =1", "＝1"]
+NASTY = [
+    "=1+1",
+    "+cmd",
+    "-2",
+    "@SUM(A1)",
+    "\tx",
+    "<script>alert(1)</script>",
+    "https://example.com/x",
+    "名称",
+    "00123",
+    " =1",
+    "＝1",
+]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def small(tmp_path: Path) -> tuple[Home, TableLake]:
 
 
 def test_it_says_where_the_files_are_and_the_headline_numbers(written):
-    home, told = written
+    _, told = written
     assert {kind: Path(path).name for kind, path in told["files"].items()} == {
         "html": "ranking.html",
         "xlsx": "ranking.xlsx",

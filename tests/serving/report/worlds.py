@@ -96,7 +96,9 @@ def lake_of(count: int, seed: int = 3, as_of: date = AS_OF, calls: bool = True) 
     lines = {
         "line_id": ids,
         "carrier": carriers,
-        "number_pool": [f"{carrier.split()[0]} {int(i):02d}" for carrier, i in zip(carriers, rng.integers(1, 6, count), strict=True)],
+        "number_pool": [
+            f"{carrier.split()[0]} {int(i):02d}" for carrier, i in zip(carriers, rng.integers(1, 6, count), strict=True)
+        ],
         "team": [None if rng.random() < 0.02 else TEAMS[int(i)] for i in rng.integers(0, len(TEAMS), count)],
     }
     tables = {"lines": table("lines", lines, end - rng.integers(60, 400, count))}
@@ -134,7 +136,12 @@ def _reason(rng: np.random.Generator, feature: Feature, strength: float) -> dict
 
 
 def scores_of(
-    ids: list[str], playbook: list[str], seed: int = 1, as_of: date = AS_OF, model: str = "bancast/3", risk: np.ndarray | None = None
+    ids: list[str],
+    playbook: list[str],
+    seed: int = 1,
+    as_of: date = AS_OF,
+    model: str = "bancast/3",
+    risk: np.ndarray | None = None,
 ) -> pa.Table:
     """Scores of these lines in the published schema, sorted by rank; actions for lines on the list."""
     rng = np.random.default_rng(seed)
