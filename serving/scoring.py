@@ -88,6 +88,7 @@ def score_day(
         "as_of": as_of.isoformat(),
         **_summary(forecast, version, alias, scores, f"risk_{forecast.meta['headline']}d"),
         "data_fingerprint": scores["data_fingerprint"].iloc[0],
+        "trained_until": forecast.meta.get("trained_until"),
         "missing_features": missing_features(table, wanted),
         "seconds": round(perf_counter() - started, 1),
     }
