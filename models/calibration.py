@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -49,7 +50,7 @@ def calibrate(margin: np.ndarray, banned: np.ndarray, weight: np.ndarray) -> Cur
     slope, offset = max(float(sigmoid.coef_[0, 0]), 1e-3), float(sigmoid.intercept_[0])
     low, high = min(margin.min(), -_REACH), max(margin.max(), _REACH)
     x = np.unique(np.concatenate([np.linspace(low, high, 257), np.quantile(margin, np.linspace(0, 1, 129))]))
-    y = 1.0 / (1.0 + np.exp(-(slope * x + offset)))
+    y = expit(slope * x + offset)
     if (banned == 1).sum() >= MANY_BANS:
         steps = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(margin, banned, sample_weight=weight)
         y = 0.5 * y + 0.5 * steps.predict(x)
