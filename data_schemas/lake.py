@@ -55,16 +55,23 @@ class Lake:
         """Contract columns seen in any accepted input."""
         return frozenset(self._manifest.tables[table].columns if self.has(table) else ())
 
-    def days(self, table: str) -> list[int]:
-        """Local days with rows, ascending."""
-        return sorted(self._manifest.tables[table].cells) if self.has(table) else []
+    def days(self, table: str, until: int | None = None) -> list[int]:
+        """Local days with rows, ascending; given `until`, with rows visible at that local midnight."""
+        if not self.has(table):
+            return []
+        cells = self._manifest.tables[table].cells
+        return sorted(day for day in cells if until is None or any(cell.visible(day, until) for cell in cells[day]))
 
-    def rows(self, table: str) -> dict[int, int]:
-        """Day -> rows that stand now (neither replaced nor retracted)."""
+    def rows(self, table: str, until: int | None = None) -> dict[int, int]:
+        """Day -> rows that stand now (neither replaced nor retracted); given `until`, that are visible at that local midnight."""
         if not self.has(table):
             return {}
         cells = self._manifest.tables[table].cells
-        return {day: sum(cell.rows for cell in cells[day] if cell.gone_day is None) for day in sorted(cells)}
+
+        def counts(day: int, cell: manifest.Cell) -> bool:
+            return cell.gone_day is None if until is None else cell.visible(day, until)
+
+        return {day: sum(cell.rows for cell in cells[day] if counts(day, cell)) for day in sorted(cells)}
 
     def files(self, table: str, first_day: int | None = None, last_day: int | None = None) -> list[Path]:
         """The Parquet files that hold the rows of these days (inclusive), earliest first."""

@@ -34,6 +34,10 @@ class Cell:
     rows: int
     content: int
 
+    def visible(self, day: int, until: int) -> bool:
+        """Whether rows of `day` are visible at local midnight `until`; see Lake."""
+        return day < until and self.known_day < until and (self.gone_day is None or self.gone_day >= until)
+
 
 @dataclass
 class TableState:
@@ -112,7 +116,7 @@ class Manifest:
             rows = content = 0
             for day, cells in state.cells.items():
                 for cell in cells:
-                    if day < until and cell.known_day < until and (cell.gone_day is None or cell.gone_day >= until):
+                    if cell.visible(day, until):
                         rows, content = rows + cell.rows, content + cell.content
             if rows:
                 visible.append([name, rows, str(content)])

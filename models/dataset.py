@@ -59,7 +59,7 @@ def snapshot_days(lake: Lake, settings: Settings, until: int) -> list[int]:
 
     The first `train.warmup_days` of the calls are left out: there windows look back past the beginning of the records.
     """
-    days = [day for day in lake.days("calls") if day < until]
+    days = lake.days("calls", until)
     if not days:
         raise BadInput(f"{lake.root}: no calls known before {day_date(until)}; ingest earlier calls, or give a later --until")
     last = until - min(settings.train.horizons)
@@ -68,7 +68,12 @@ def snapshot_days(lake: Lake, settings: Settings, until: int) -> list[int]:
 
 
 def build_dataset(
-    lake: Lake, settings: Settings, until: int, progress: Progress | None = None, scratch: Path | None = None
+    lake: Lake,
+    settings: Settings,
+    until: int,
+    progress: Progress | None = None,
+    scratch: Path | None = None,
+    catalogue: Sequence[Feature] = CATALOGUE,
 ) -> Dataset:
     """The training table of everything known strictly before local midnight `until` (a day number).
 
@@ -84,11 +89,13 @@ def build_dataset(
             f"{settings.train.warmup_days} days of calls and at least {min(settings.train.horizons)} more"
         )
     parts = []
-    size = max(1, BATCH_ROWS // max(1, sum(lake.rows("lines").values())))
+    # Lines that came later must not decide how many rows are kept.
+    lines = max(1, sum(lake.rows("lines", until).values()))
+    size = max(1, BATCH_ROWS // lines)
     batches = [days[start : start + size] for start in range(0, len(days), size)]
-    share = min(1.0, settings.train.max_rows / max(1, sum(lake.rows("lines").values()) * len(days)))
+    share = min(1.0, settings.train.max_rows / (lines * len(days)))
     for number, batch in enumerate(batches):
-        table = build_features(lake, settings, batch, _part_of(tell, number, len(batches)), scratch=scratch)
+        table = build_features(lake, settings, batch, _part_of(tell, number, len(batches)), catalogue, scratch)
         outcome = labels(table, outcomes, settings.train.horizons)
         weight = thin(table, outcome, share, settings.train.seed)
         kept = (weight > 0) & outcome.notna().any(axis=1).to_numpy()
@@ -96,9 +103,9 @@ def build_dataset(
     table = pd.concat([part[0] for part in parts], ignore_index=True)
     outcome = pd.concat([part[1] for part in parts], ignore_index=True)
     weight = np.concatenate([part[2] for part in parts])
-    missing = missing_features(table)
+    missing = missing_features(table, catalogue)
     lacking = {name for names in missing.values() for name in names}
-    features = [feature for feature in CATALOGUE if feature.name not in lacking]
+    features = [feature for feature in catalogue if feature.name not in lacking]
     table = table.drop(columns=sorted(lacking))
     return Dataset(table, outcome, weight, features, outcomes, lake.fingerprint(until), missing)
 

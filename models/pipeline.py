@@ -27,6 +27,7 @@ from models.training import Task, train
 
 Progress = Callable[[str, float], None]
 MODEL = "bancast"
+FOLDS = 3
 
 
 def train_lake(
@@ -45,12 +46,19 @@ def train_lake(
 
 
 def last_midnight(lake: Lake, until: date | None) -> int:
-    """`until` as a day number, at most the midnight that ends the last day of calls: later ones know nothing more."""
-    days = lake.days("calls")
-    if not days:
+    """`until` as a day number, at most the midnight that ends the last day of calls: later ones know nothing more.
+
+    The last day is one whose calls are known at `until`: what is recorded afterwards does not move it.
+    """
+    standing = [day for day, rows in lake.rows("calls").items() if rows]
+    if not standing:
         raise BadInput(f"{lake.root}: no calls in the lake; run `bancast ingest` first")
-    end = days[-1] + 1
-    return end if until is None else min(day_number(until), end)
+    if until is None:
+        return standing[-1] + 1
+    seen = lake.days("calls", day_number(until))
+    if not seen:
+        raise BadInput(f"{lake.root}: no calls known before {until}; ingest earlier calls, or give a later --until")
+    return min(day_number(until), seen[-1] + 1)
 
 
 def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
@@ -144,10 +152,10 @@ def distinct_bans(data: Dataset, horizon: int) -> int:
 
 
 def _folds_in_time(rows: np.ndarray, days: np.ndarray, outcome: np.ndarray, length: int, gap: int) -> list[Fold]:
-    """Up to two folds that move back in time; each learns from what precedes its checked days by the gap."""
+    """Up to three folds that move back in time; each learns from what precedes its checked days by the gap."""
     folds = []
     left = np.arange(len(rows))
-    for _ in range(2):
+    for _ in range(FOLDS):
         try:
             cut = cut_last(days[rows[left]], ~np.isnan(outcome[rows[left]]), length, gap)
         except ValueError:
@@ -178,16 +186,20 @@ def playbook_actions() -> list[dict[str, Any]]:
     return for_model(load_playbook())
 
 
-def rule_bundle(folder: Path, settings: Settings, until: date, fingerprint: str) -> Path:
+def rule_bundle(
+    folder: Path, settings: Settings, until: date, fingerprint: str, usual: dict[str, dict[str, float]] | None = None
+) -> Path:
     """Write a bundle that ranks by the rule baseline alone, for a company with too few bans to learn from.
 
     Its base rates are no forecast: the share of lines banned in a week that the settings' orange level stands for at a limit.
+    usual: as bundle.usual_values gives it, so that reasons can say what is usual.
     """
     from features.catalogue import CATALOGUE
 
     limits = rule_limits(settings.rule)
     features = [feature for feature in CATALOGUE if feature.name in limits]
-    daily = 1.0 - (1.0 - settings.levels.orange) ** (1.0 / settings.train.headline)
+    # A level of 0 or 1 is a wish about colours, and no rate.
+    daily = 1.0 - (1.0 - min(max(settings.levels.orange, 0.01), 0.99)) ** (1.0 / settings.train.headline)
     meta = {
         **common_meta(settings),
         "kind": "rule",
@@ -200,7 +212,7 @@ def rule_bundle(folder: Path, settings: Settings, until: date, fingerprint: str)
             "limits": {feature.name: limits[feature.name] for feature in features},
             "base_rate": {str(h): 1.0 - (1.0 - daily) ** h for h in settings.train.horizons},
         },
-        "usual": {},
+        "usual": usual or {},
         "actions": playbook_actions(),
         "trained_until": until.isoformat(),
         "data_fingerprint": fingerprint,
