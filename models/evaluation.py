@@ -33,7 +33,7 @@ def evaluate(judged: Judged, score: np.ndarray, flags: int, horizon: int, probab
     """Metrics of one score (n,), higher is riskier.
 
     average_precision, roc_auc over all rows; precision, recall, lift at the top 1 %, 5 % and at `flags` lines and the attainable
-    precision, means over snapshots weighted by rows; days of warning: the median over banned lines of the days between the
+    precision, means over snapshots weighted by rows (recall: over those with a ban); days of warning: the median over banned lines of the days between the
     first snapshot at which the line was among the top `flags` within `horizon` days of the ban, and the ban; where `probability`,
     brier, log_loss, calibration_error and expected_over_observed too.
     """
@@ -65,11 +65,11 @@ def evaluate(judged: Judged, score: np.ndarray, flags: int, horizon: int, probab
 def _at(judged: Judged, score: np.ndarray, size: float) -> dict[str, float]:
     """Precision, recall, lift and attainable precision among the top rows of each snapshot: a share (< 1) or a number."""
     precision, recall, best, rows = [], [], [], []
+    if not (judged.label == 1).any():
+        return {}
     for group in np.unique(judged.group):
         own = judged.group == group
         label, weight = judged.label[own], judged.weight[own]
-        if label.sum() == 0:
-            continue
         order = np.argsort(-score[own], kind="stable")
         place = np.cumsum(weight[order])
         limit = size * weight.sum() if size < 1 else size
@@ -77,26 +77,27 @@ def _at(judged: Judged, score: np.ndarray, size: float) -> dict[str, float]:
         bans = float((label * weight).sum())
         hits, looked = float((label[taken] * weight[taken]).sum()), float(weight[taken].sum())
         precision.append(hits / looked)
-        recall.append(hits / bans)
+        recall.append(hits / bans if bans else np.nan)
         best.append(min(1.0, bans / looked))
         rows.append(weight.sum())
-    if not rows:
-        return {}
-    mean = [float(np.average(values, weights=rows)) for values in (precision, recall, best)]
+    struck = ~np.isnan(recall)
+    mean = [float(np.average(values, weights=rows)) for values in (precision, best)]
+    found = float(np.average(np.array(recall)[struck], weights=np.array(rows)[struck]))
     rate = float(np.average(judged.label, weights=judged.weight))
-    return {"precision": mean[0], "recall": mean[1], "attainable_precision": mean[2], "lift": mean[0] / rate}
+    return {"precision": mean[0], "recall": found, "attainable_precision": mean[1], "lift": mean[0] / rate}
 
 
 def _warning(judged: Judged, score: np.ndarray, flags: int, horizon: int) -> dict[str, float]:
     """Days of warning and the share of banned lines that were flagged at all, flagging `flags` lines a snapshot."""
-    frame = pd.DataFrame({"group": judged.group, "line": judged.lines, "days": judged.days_to_ban, "score": score})
-    place = frame.groupby("group")["score"].rank(method="first", ascending=False)
+    frame = pd.DataFrame({"group": judged.group, "line": judged.lines, "days": judged.days_to_ban, "weight": judged.weight})
+    order = np.argsort(-score, kind="stable")
+    place = frame.iloc[order].groupby("group")["weight"].cumsum().sort_index()
     within = frame["days"] < horizon
     frame["ban"] = frame["group"] + np.where(np.isfinite(frame["days"]), frame["days"], 0)
     banned = frame[within]
     if banned.empty:
         return {}
-    flagged = banned[place[within] <= flags]
+    flagged = banned[place[within] <= flags + 1e-9]
     earliest = flagged.groupby(["line", "ban"])["days"].max()
     total = banned.groupby(["line", "ban"]).ngroups
     return {

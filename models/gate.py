@@ -15,10 +15,16 @@ class Verdict:
     why: str
 
 
-def decide(challenger: dict[str, float], baselines: dict[str, dict[str, float]], champion: dict[str, float] | None) -> Verdict:
+def decide(
+    challenger: dict[str, float],
+    baselines: dict[str, dict[str, float]],
+    champion: dict[str, float] | None,
+    lost: str | None = None,
+) -> Verdict:
     """Compare metrics that were all measured on the same rows, which none of the models has learnt from.
 
-    champion: metrics of the champion's evaluation twin; None when there is none yet.
+    champion: metrics of the champion's evaluation twin; None when there is none yet. lost: why there is a champion, but no
+    metrics of it; then it stays, for nobody knows that the challenger is as good.
     """
     own = challenger.get(METRIC)
     if own is None:
@@ -29,6 +35,8 @@ def decide(challenger: dict[str, float], baselines: dict[str, dict[str, float]],
             return Verdict(False, f"average precision {own:.3f} is not above the {name} baseline's {other:.3f}; champion stays")
     best = max((metrics.get(METRIC, 0.0), name) for name, metrics in baselines.items()) if baselines else (0.0, "none")
     against = f"average precision {own:.3f} is above the best baseline's ({best[1]}: {best[0]:.3f})"
+    if lost is not None:
+        return Verdict(False, f"{lost}; champion stays, point the alias at another version to replace it")
     if champion is None:
         return Verdict(True, f"{against}; there was no champion yet")
     other = champion.get(METRIC, 0.0)

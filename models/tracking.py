@@ -98,7 +98,11 @@ class Registry:
         try:
             with self._global_uri():
                 uri = f"models:/{version.name}/{version.version}"
-                got = Path(self._mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(work)))
+                try:
+                    got = Path(self._mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(work)))
+                except (self._mlflow.exceptions.MlflowException, OSError) as error:
+                    what = (str(error).splitlines() or [type(error).__name__])[0]
+                    raise BadInput(f"model {version.label}: its files cannot be had from {self.uri} ({what})") from None
             bundle = got / "artifacts" / "bundle"
             if not bundle.is_dir():
                 raise BadInput(f"model {version.label} holds no bundle; register one with `bancast train`")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
@@ -60,19 +61,14 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
     tell = progress or (lambda step, share: None)
     with tempfile.TemporaryDirectory(prefix="bancast-bundle-") as work, tracking.start_run(home, settings, task.run_name) as run:
         folder = Path(work) / "bundle"
-        twin = _fit(task, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.35 * share))
-        bundle.write_model(folder / "evaluation", twin, task.meta)
-        tell("baselines", 0.38)
-        final = _fit(task, np.arange(len(task.table)), settings, lambda step, share: tell(step, 0.45 + 0.4 * share))
-        bundle.write_model(folder, final, task.meta)
-        sha256 = bundle.seal(folder)
+        final, sha256 = write_bundle(task, folder, settings, lambda step, share: tell(step, 0.87 * share))
         tell("evaluate", 0.87)
-        results, horizons, scores, judged = _judge(task, folder, run, settings)
+        results, horizons, scores, judged, lost = _judge(task, folder, run, settings)
         run.parameters({**task.parameters, "chosen": final.chosen})
         _log(run, task, results, horizons, scores, judged, final)
         tell("publish", 0.92)
         challengers = {who: metrics for who, metrics in results.items() if who in ("rule", "logistic")}
-        verdict = gate.decide(results["model"], challengers, results.get("champion"))
+        verdict = gate.decide(results["model"], challengers, results.get("champion"), lost)
         tags = {
             "why": verdict.why,
             "kind": task.meta["kind"],
@@ -101,19 +97,34 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
         )
 
 
+def write_bundle(task: Task, folder: Path, settings: Settings, progress: Progress | None = None) -> tuple[Fitted, str]:
+    """Learn twin and model, and write both as a sealed bundle; the model and the SHA-256 of the manifest."""
+    tell = progress or (lambda step, share: None)
+    twin = _fit(task, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.45 * share))
+    bundle.write_model(folder / "evaluation", twin, task.meta)
+    final = _fit(task, np.arange(len(task.table)), settings, lambda step, share: tell(step, 0.45 + 0.55 * share))
+    bundle.write_model(folder, final, task.meta)
+    return final, bundle.seal(folder)
+
+
 def _fit(task: Task, rows: np.ndarray, settings: Settings, progress: Progress) -> Fitted:
     sample = Sample(
         task.sample.values[rows],
         {horizon: label[rows] for horizon, label in task.sample.labels.items()},
         task.sample.weight[rows],
     )
-    return fit(sample, task.folds_of(rows), task.directions, settings, task.headline, progress)
+    # Sums in one order whatever the cores, and for problems of this size several times faster than BLAS threads that spin.
+    with threadpool_limits(1, user_api="blas"):
+        return fit(sample, task.folds_of(rows), task.directions, settings, task.headline, progress)
 
 
 def _judge(
     task: Task, folder: Path, run: tracking.Run, settings: Settings
-) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]], dict[str, np.ndarray], Judged]:
-    """Metrics of everybody on the same test rows: at the headline by who, and the model's at each horizon."""
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]], dict[str, np.ndarray], Judged, str | None]:
+    """Metrics of everybody on the same test rows: at the headline by who, and the model's at each horizon.
+
+    Also the scores, the test rows, and why the champion could not be compared, where it could not.
+    """
     from serving.published import Forecast
 
     rows, judged = task.judged(task.test, task.headline)
@@ -134,6 +145,7 @@ def _judge(
     fitted = logistic_scores(task.sample.values[learnt], label[learnt], task.sample.weight[learnt], task.sample.values[rows])
     if fitted is not None:
         scores["logistic"] = fitted[0]
+    lost = None
     champion = run.registry.find(task.name, "champion")
     if champion is not None:
         try:
@@ -144,9 +156,10 @@ def _judge(
                 lacking = {name: np.nan for name in standing.names if name not in tested}
                 scores["champion"] = standing.risks(tested.assign(**lacking))[:, standing.headline]
         except (ValueError, BadInput) as error:
-            task.notes.append(f"champion {champion.label} could not be compared: {error}")
+            lost = f"champion {champion.label} could not be compared: {error}"
+            task.notes.append(lost)
     results = {who: evaluate(judged, score, flags, task.headline, who != "rule") for who, score in scores.items()}
-    return results, horizons, scores, judged
+    return results, horizons, scores, judged, lost
 
 
 def _log(
