@@ -26,6 +26,8 @@ Fold = tuple[np.ndarray, np.ndarray]
 PATIENCE = 30
 """Trees without a better fold before growing stops."""
 LEAST_ROUNDS = 20
+FEW_ROWS = 30_000
+"""Rows up to which every horizon is checked on every fold."""
 SHARES = (0.0, 0.25, 0.5, 0.75)
 """Shares of the straight part to choose from."""
 
@@ -99,7 +101,7 @@ def fit(
     for position, horizon in enumerate(order):
         tell(f"train {horizon}-day model" if horizon else "train model", position / len(order))
         bags = settings.train.bags if horizon == headline else 1
-        own = folds if horizon == headline else folds[:1]
+        own = folds if horizon == headline or len(sample.values) < FEW_ROWS else folds[:1]
         parts[horizon] = _part(sample, horizon, own, directions, settings, bags, strengths)
         strengths = (parts[horizon].strength,)
     gain = np.mean([b.feature_importance("gain") for b in parts[headline].boosters], axis=0)
@@ -142,6 +144,8 @@ def _part(
     strengths: Sequence[float],
 ) -> Part:
     label, seed = sample.labels[horizon], settings.train.seed
+    # A ban stands in the labels of every snapshot within the horizon before it.
+    evidence = min(1.0, settings.train.every_days / horizon) if horizon else 1.0
     known = np.flatnonzero(~np.isnan(label))
     checks = [check for fold in folds if (check := _check(sample, label, fold, directions, settings, strengths))]
     rounds, strength, share, blind = min(100, settings.train.rounds), strengths[len(strengths) // 2], 0.5, not checks
@@ -158,11 +162,11 @@ def _part(
         grown.append(lgb.train(own, data, num_boost_round=rounds))
     linear = fit_linear(sample.values[known], label[known], sample.weight[known], directions, [strength], seed)[0]
     if checks:
-        curve = calibrate(_blend(share, merged.straight[:, place], merged.trees), merged.label, merged.weight)
+        curve = calibrate(_blend(share, merged.straight[:, place], merged.trees), merged.label, merged.weight, evidence)
     else:
         trees = np.mean([booster.predict(sample.values[known], raw_score=True) for booster in grown], axis=0)
         margin = _blend(share, linear.margin(sample.values[known]), trees)
-        curve = calibrate(margin, label[known], sample.weight[known])
+        curve = calibrate(margin, label[known], sample.weight[known], evidence)
     return Part(grown, linear, share, strength, rounds, curve, blind)
 
 
