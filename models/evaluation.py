@@ -33,9 +33,9 @@ def evaluate(judged: Judged, score: np.ndarray, flags: int, horizon: int, probab
     """Metrics of one score (n,), higher is riskier.
 
     average_precision, roc_auc over all rows; precision, recall, lift at the top 1 %, 5 % and at `flags` lines and the attainable
-    precision, means over snapshots weighted by rows (recall: over those with a ban); days of warning: the median over banned lines of the days between the
-    first snapshot at which the line was among the top `flags` within `horizon` days of the ban, and the ban; where `probability`,
-    brier, log_loss, calibration_error and expected_over_observed too.
+    precision, means over snapshots weighted by rows (recall: over those with a ban); days of warning: the median over banned
+    lines of the days between the first snapshot at which the line was among the top `flags` within `horizon` days of the ban,
+    and the ban; where `probability`, brier, log_loss, calibration_error and expected_over_observed too.
     """
     label, weight = judged.label, judged.weight
     found: dict[str, float] = {
