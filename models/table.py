@@ -44,7 +44,7 @@ def train_table(
     label: column of 0 and 1 (rows without one are left out). id: column that names a row. time: column by which rows are ordered;
     the file's order when None. The last quarter of the rows judges. Columns that are not numbers are left out, with a note.
     """
-    table = read_table(file)
+    table = read_table(file, id)
     for column in filter(None, (label, id, time)):
         if column not in table:
             raise BadInput(f"{file}: no column `{column}`; it has {', '.join(map(str, table.columns[:12]))}, ...")
@@ -55,7 +55,7 @@ def train_table(
     if np.isnan(banned).any():
         notes.append(f"{int(np.isnan(banned).sum())} rows without `{label}` left out")
     if time is not None:
-        order = pd.to_datetime(table[time], errors="coerce")
+        order = pd.to_datetime(table[time], errors="coerce", utc=True)
         if order.isna().any():
             raise BadInput(f"{file}: column `{time}` has cells that are no time; --time takes a column of dates or times")
         table, banned = table.iloc[np.argsort(order, kind="stable")], banned[np.argsort(order, kind="stable")]
@@ -73,6 +73,12 @@ def train_table(
     if not names:
         raise BadInput(f"{file}: no numeric column to learn from besides `{label}` and `{id}`; give features as numbers")
     train_rows, test_rows = _cut(banned, time is not None, settings.train.seed)
+    first = int(banned[train_rows].sum()), int((1 - banned[train_rows]).sum())
+    if min(first) < 2:
+        raise BadInput(
+            f"{file}: the first three quarters of the rows by `{time}` have {first[0]} rows of 1 and {first[1]} of 0 in "
+            f"`{label}`, at least 2 of each are needed to learn from; give more rows, or none of --time"
+        )
     numbers = pd.DataFrame(values, columns=names)
     weight = np.ones(len(banned))
 
@@ -85,7 +91,9 @@ def train_table(
         nobody = np.full(len(rows), np.inf)
         return rows, Judged(banned[rows], weight[rows], np.zeros(len(rows)), nobody, rows)
 
-    fingerprint = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+    parts = [file] if file.is_file() else sorted(path for path in file.rglob("*") if path.is_file())
+    digests = [hashlib.sha256(part.read_bytes()).hexdigest() for part in parts]
+    fingerprint = digests[0] if file.is_file() else hashlib.sha256("".join(digests).encode()).hexdigest()
     meta = {
         **common_meta(settings),
         "kind": "table",
@@ -128,23 +136,30 @@ def train_table(
     return train(task, home, settings, progress)
 
 
-def read_table(file: Path) -> pd.DataFrame:
-    """A Parquet or CSV file as a frame, ids of CSV files as text where they are; BadInput when it cannot be read."""
+def read_table(file: Path, id: str) -> pd.DataFrame:
+    """A Parquet or CSV file as a frame; ids of a CSV stay text, so that 007 stays 007. BadInput when it cannot be read."""
     if not file.exists():
         raise BadInput(f"{file}: no such file; --table takes a .parquet or .csv file")
+    parquet = file.suffix.lower() == ".parquet"
     try:
-        return pd.read_parquet(file) if file.suffix == ".parquet" or file.is_dir() else pd.read_csv(file)
+        if parquet or file.is_dir():
+            return pd.read_parquet(file)
+        return pd.read_csv(file, dtype={id: "str"}, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except Exception as error:  # every reader has its own error for a broken file
         what = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(
-            f"{file}: not readable as {'Parquet' if file.suffix == '.parquet' else 'CSV'} ({what}); write it anew"
+            f"{file}: not readable as {'Parquet' if parquet else 'CSV'} ({what}); write it anew"
         ) from None
 
 
 def numeric_columns(table: pd.DataFrame, apart: set[str]) -> tuple[np.ndarray, list[str], list[str]]:
-    """The numeric and yes/no columns as float32 (n, F), their names, and the names of the others; `apart` are neither."""
+    """The numeric and yes/no columns as float32 (n, F), their names, and the names of the others; `apart` are neither.
+
+    Values past the reach of float32, infinity too, count as its largest: a straight line needs finite numbers.
+    """
+    most = np.finfo("float32").max
     names, left_out, columns = [], [], []
     for name in table.columns:
         if name in apart:
@@ -152,7 +167,7 @@ def numeric_columns(table: pd.DataFrame, apart: set[str]) -> tuple[np.ndarray, l
         column = table[name]
         if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
             names.append(str(name))
-            columns.append(column.to_numpy(dtype="float32", na_value=np.nan))
+            columns.append(np.clip(column.to_numpy(dtype="float64", na_value=np.nan), -most, most).astype("float32"))
         else:
             left_out.append(str(name))
     return (np.column_stack(columns) if columns else np.empty((len(table), 0), dtype="float32")), names, left_out
@@ -164,7 +179,7 @@ def _labels(column: pd.Series, file: Path, name: str) -> np.ndarray:
     value = np.where(words.isin(_YES), 1.0, np.where(words.isin(_NO), 0.0, np.nan))
     strange = words.notna() & (words != "") & np.isnan(value)
     if strange.any():
-        raise BadInput(f"{file}: column `{name}` holds {column[strange].iloc[0]!r}; a label is 1 (banned) or 0")
+        raise BadInput(f"{file}: column `{name}` holds {str(column[strange].iloc[0])!r}; a label is 1 (banned) or 0")
     return value
 
 

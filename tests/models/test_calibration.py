@@ -11,9 +11,7 @@ from scipy.special import expit
 
 from models.calibration import MANY_BANS, calibrate
 
-ROWS = st.lists(
-    st.tuples(st.floats(-40, 40, allow_subnormal=False), st.booleans(), st.floats(0.1, 50)), min_size=1, max_size=60
-)
+ROWS = st.lists(st.tuples(st.floats(-40, 40, allow_subnormal=False), st.booleans(), st.floats(0.1, 50)), min_size=1, max_size=60)
 
 
 @how(deadline=None, max_examples=60)

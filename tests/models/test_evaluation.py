@@ -14,7 +14,9 @@ from models.evaluation import BINS, Judged, calibration_table, comparison, evalu
 from models.plots import calibration_plot, importance_plot, precision_recall_plot
 
 
-def judged(label: list[float], weight: list[float] | None = None, group: list[int] | None = None, days=None, lines=None) -> Judged:
+def judged(
+    label: list[float], weight: list[float] | None = None, group: list[int] | None = None, days=None, lines=None
+) -> Judged:
     n = len(label)
     return Judged(
         np.array(label, dtype=float),
@@ -70,7 +72,16 @@ def test_a_weight_stands_for_rows_that_were_left_out():
     whole = evaluate(judged(label.tolist()), whole_score, flags=3, horizon=7)
     thin_label, thin_score = [1, 1, 0, 1] + [0] * 9, np.array([0.9, 0.8, 0.7, 0.2] + [0.5] * 4 + [0.1] * 5)
     thin = evaluate(judged(thin_label, [1, 1, 1, 1] + [10] * 4 + [9.8] * 5), thin_score, flags=3, horizon=7)
-    for name in ("average_precision", "roc_auc", "brier", "log_loss", "precision_top_3", "recall_top_3", "lift_top_3", "ban_rate"):
+    for name in (
+        "average_precision",
+        "roc_auc",
+        "brier",
+        "log_loss",
+        "precision_top_3",
+        "recall_top_3",
+        "lift_top_3",
+        "ban_rate",
+    ):
         assert thin[name] == pytest.approx(whole[name]), name
 
 

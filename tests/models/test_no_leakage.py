@@ -23,7 +23,6 @@ from tests.models.conftest import Trained
 from tests.models.worlds import FEW, UNTIL, Tables
 
 
-
 def learnt(lake: Lake, settings: Settings, folder: Path) -> tuple[Dataset, dict[str, bytes]]:
     """What `train_lake` learns from a lake until UNTIL: the dataset, and every file of the bundle."""
     day = last_midnight(lake, day_date(UNTIL))

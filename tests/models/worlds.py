@@ -79,7 +79,9 @@ def company(seed: int = 3) -> Tables:
     complaints = pd.DataFrame({"complaint_id": [f"k{n}" for n in range(160)], "line_id": names[complained]})
     complaints["occurred_at"] = moments(160)
     complaints["received_at"] = late(complaints["occurred_at"], 0.5)
-    messages = pd.DataFrame({"message_id": [f"m{n}" for n in range(900)], "line_id": rng.choice(names, 900), "sent_at": moments(900)})
+    messages = pd.DataFrame(
+        {"message_id": [f"m{n}" for n in range(900)], "line_id": rng.choice(names, 900), "sent_at": moments(900)}
+    )
     messages["recorded_at"] = late(messages["sent_at"])
     given_up = START + pd.to_timedelta(rng.integers(40, DAYS, LINES), unit="D")
     lines = pd.DataFrame(
