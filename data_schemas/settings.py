@@ -55,7 +55,7 @@ class TrainSettings(_Section):
     flags: int = Field(default=50, ge=1, description="Lines ops can look at a week: the k of precision at k.")
     min_bans: int = Field(default=30, ge=1, description="Bans needed before a model is trained.")
     max_rows: int = Field(
-        default=150_000, ge=1000, description="Training rows past which snapshots are thinned, for time and memory."
+        default=80_000, ge=1000, description="Training rows past which snapshots are thinned, for time and memory."
     )
     reporting_delay_days: int | None = Field(
         default=None, ge=0, description="Days until a ban is surely known; from the data (99th percentile) when not given."
