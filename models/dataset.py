@@ -125,10 +125,16 @@ def thin(table: pd.DataFrame, outcome: pd.DataFrame, share: float, seed: int) ->
 
 
 def labelled_table(
-    lake: Lake, settings: Settings, days: Sequence[int], until: int, progress: Progress | None = None, scratch: Path | None = None
+    lake: Lake,
+    settings: Settings,
+    days: Sequence[int],
+    until: int,
+    progress: Progress | None = None,
+    scratch: Path | None = None,
+    catalogue: Sequence[Feature] = CATALOGUE,
 ) -> pd.DataFrame:
     """Features and labels of the given as_of days, for `bancast features`: as_of, ids, features, a label a horizon."""
-    table = build_features(lake, settings, days, progress, scratch=scratch)
+    table = build_features(lake, settings, days, progress, catalogue, scratch)
     outcome = labels(table, read_outcomes(lake, settings, until), settings.train.horizons)
     return pd.concat([table, outcome], axis=1)
 

@@ -149,9 +149,7 @@ def read_table(file: Path, id: str) -> pd.DataFrame:
         raise BadInput(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except Exception as error:  # every reader has its own error for a broken file
         what = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadInput(
-            f"{file}: not readable as {'Parquet' if parquet else 'CSV'} ({what}); write it anew"
-        ) from None
+        raise BadInput(f"{file}: not readable as {'Parquet' if parquet else 'CSV'} ({what}); write it anew") from None
 
 
 def numeric_columns(table: pd.DataFrame, apart: set[str]) -> tuple[np.ndarray, list[str], list[str]]:

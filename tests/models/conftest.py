@@ -10,6 +10,7 @@ import pytest
 from data_schemas.clock import day_date
 from data_schemas.home import Home
 from data_schemas.lake import Lake
+from models.dataset import Dataset, build_dataset
 from models.pipeline import train_lake
 from models.report import TrainReport
 from tests.models import worlds
@@ -33,6 +34,12 @@ def home(tables: worlds.Tables, tmp_path_factory: pytest.TempPathFactory) -> Hom
 def lake(home: Home) -> Lake:
     """Its lake."""
     return Lake(home.lake)
+
+
+@pytest.fixture(scope="session")
+def few(lake: Lake, home: Home) -> Dataset:
+    """Its training table until worlds.UNTIL, with a few features."""
+    return build_dataset(lake, worlds.settings(home.root), worlds.UNTIL, catalogue=worlds.FEW)
 
 
 @dataclass

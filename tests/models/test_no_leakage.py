@@ -23,10 +23,10 @@ from tests.models.conftest import Trained
 from tests.models.worlds import FEW, UNTIL, Tables
 
 
-def learnt(lake: Lake, settings: Settings, folder: Path) -> tuple[Dataset, dict[str, bytes]]:
+def learnt(lake: Lake, settings: Settings, folder: Path, data: Dataset | None = None) -> tuple[Dataset, dict[str, bytes]]:
     """What `train_lake` learns from a lake until UNTIL: the dataset, and every file of the bundle."""
     day = last_midnight(lake, day_date(UNTIL))
-    data = build_dataset(lake, settings, day, catalogue=FEW)
+    data = data or build_dataset(lake, settings, day, catalogue=FEW)
     write_bundle(snapshot_task(data, settings), folder, settings)
     return data, {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -43,8 +43,8 @@ def assert_same(one: tuple[Dataset, dict[str, bytes]], other: tuple[Dataset, dic
 
 
 @pytest.fixture(scope="module")
-def reference(lake: Lake, home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, dict[str, bytes]]:
-    return learnt(lake, worlds.settings(home.root), tmp_path_factory.mktemp("reference") / "bundle")
+def reference(lake: Lake, home: Home, few: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, dict[str, bytes]]:
+    return learnt(lake, worlds.settings(home.root), tmp_path_factory.mktemp("reference") / "bundle", few)
 
 
 def test_the_world_puts_every_part_to_the_test(reference, lake, tables):

@@ -96,8 +96,7 @@ def _sha(model: Path) -> str:
 
 
 def test_the_first_model_that_beats_its_baseline_becomes_champion(story):
-    home, steps = story
-    first = steps["first"]
+    first = story[1]["first"]
     assert first.report.promoted and "there was no champion yet" in first.report.why
     assert first.champion == first.challenger == first.report.version == f"{TABLE_MODEL}/1"
     metrics = first.report.metrics
@@ -147,7 +146,7 @@ def test_another_table_is_scored_as_the_registered_bundle_says(story, tmp_path, 
     fresh = phones(120, seed=9).drop(columns="banned")
     fresh.loc[3, "calls"] = np.nan
     file = written(tmp_path / f"in{suffix}", fresh.assign(extra="ignored"))
-    out, summary = score_table(file, tmp_path / f"out{suffix}", settings, home, registry(home), alias="1")
+    out, _ = score_table(file, tmp_path / f"out{suffix}", settings, home, registry(home), alias="1")
     found = pd.read_csv(out, dtype={"phone": str}) if suffix == ".csv" else pd.read_parquet(out)
     assert list(found.columns) == ["phone", "risk", "rank", "level", "reasons"] and len(found) == 120
     bundle = registry(home).download(registry(home).resolve(TABLE_MODEL, "1"), tmp_path / "cache")
