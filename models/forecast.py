@@ -26,8 +26,10 @@ Fold = tuple[np.ndarray, np.ndarray]
 PATIENCE = 30
 """Trees without a better fold before growing stops."""
 LEAST_ROUNDS = 20
-FEW_ROWS = 30_000
-"""Rows up to which every horizon is checked on every fold."""
+FEW_ROWS, MANY_FOLDS = 30_000, 2
+"""Rows up to which every horizon is checked on every fold, and the folds of the headline beyond; the others then take one."""
+HASTE = 2.0
+"""How much larger the steps are at the other horizons: half the trees."""
 SHARES = (0.0, 0.25, 0.5, 0.75)
 """Shares of the straight part to choose from."""
 
@@ -58,18 +60,18 @@ class Fitted:
     notes: list[str] = field(default_factory=list)
 
 
-def parameters(settings: Settings, directions: Sequence[int], positives: int, seed: int) -> dict[str, object]:
+def parameters(settings: Settings, directions: Sequence[int], positives: int, seed: int, pace: float) -> dict[str, object]:
     """LightGBM's parameters: slow steps and small trees, for bans are few and most differences between lines are chance."""
     return {
         "objective": "binary",
-        "learning_rate": settings.train.learning_rate,
+        "learning_rate": settings.train.learning_rate * pace,
         "num_leaves": settings.train.leaves,
         "min_data_in_leaf": int(np.clip(positives // 10, 10, 60)),
         "feature_fraction": 0.3,
         "bagging_fraction": 0.7,
         "bagging_freq": 1,
         "lambda_l2": 5.0,
-        "max_bin": 127,
+        "max_bin": 63,
         "monotone_constraints": list(directions) if any(directions) else None,
         "num_threads": settings.threads,
         "seed": seed,
@@ -101,7 +103,8 @@ def fit(
     for position, horizon in enumerate(order):
         tell(f"train {horizon}-day model" if horizon else "train model", position / len(order))
         bags = settings.train.bags if horizon == headline else 1
-        own = folds if horizon == headline or len(sample.values) < FEW_ROWS else folds[:1]
+        several = MANY_FOLDS if horizon == headline else 1
+        own = folds if len(sample.values) < FEW_ROWS else folds[:several]
         parts[horizon] = _part(sample, horizon, own, directions, settings, bags, strengths)
         strengths = (parts[horizon].strength,)
     gain = np.mean([b.feature_importance("gain") for b in parts[headline].boosters], axis=0)
@@ -146,8 +149,9 @@ def _part(
     label, seed = sample.labels[horizon], settings.train.seed
     # A ban stands in the labels of every snapshot within the horizon before it.
     evidence = min(1.0, settings.train.every_days / horizon) if horizon else 1.0
+    pace = HASTE if horizon not in (0, settings.train.headline) else 1.0
     known = np.flatnonzero(~np.isnan(label))
-    checks = [check for fold in folds if (check := _check(sample, label, fold, directions, settings, strengths))]
+    checks = [check for fold in folds if (check := _check(sample, label, fold, directions, settings, strengths, pace))]
     rounds, strength, share, blind = min(100, settings.train.rounds), strengths[len(strengths) // 2], 0.5, not checks
     if checks:
         rounds = round(float(np.mean([check.rounds for check in checks])))
@@ -158,7 +162,7 @@ def _part(
     grown = []
     data = _data(sample, label, known)
     for bag in range(bags):
-        own = parameters(settings, directions, int((label[known] == 1).sum()), seed + 1000 * bag + horizon)
+        own = parameters(settings, directions, int((label[known] == 1).sum()), seed + 1000 * bag + horizon, pace)
         grown.append(lgb.train(own, data, num_boost_round=rounds))
     linear = fit_linear(sample.values[known], label[known], sample.weight[known], directions, [strength], seed)[0]
     if checks:
@@ -191,6 +195,7 @@ def _check(
     directions: Sequence[int],
     settings: Settings,
     strengths: Sequence[float],
+    pace: float,
 ) -> Check | None:
     """Learn on one part of a fold and look at the other; None where either lacks a class."""
     learn, check = (rows[~np.isnan(label[rows])] for rows in fold)
@@ -198,7 +203,7 @@ def _check(
         return None
     data = _data(sample, label, learn)
     booster = lgb.train(
-        parameters(settings, directions, int((label[learn] == 1).sum()), settings.train.seed),
+        parameters(settings, directions, int((label[learn] == 1).sum()), settings.train.seed, pace),
         data,
         num_boost_round=settings.train.rounds,
         valid_sets=[lgb.Dataset(sample.values[check], label[check], weight=sample.weight[check], reference=data)],
@@ -222,7 +227,7 @@ def _loss(margin: np.ndarray, rows: Check) -> float:
 
 
 def _data(sample: Sample, label: np.ndarray, rows: np.ndarray) -> lgb.Dataset:
-    return lgb.Dataset(sample.values[rows], label[rows], weight=sample.weight[rows], params={"max_bin": 127, "verbosity": -1})
+    return lgb.Dataset(sample.values[rows], label[rows], weight=sample.weight[rows], params={"max_bin": 63, "verbosity": -1})
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

@@ -131,13 +131,13 @@ def _judge(
     tested = task.table.iloc[rows]
     flags = settings.train.flags
     twin = Forecast.read(folder, part="evaluation", threads=settings.threads)
+    risks = twin.risks(task.table.iloc[task.test])
     horizons = {}
-    for horizon in task.sample.labels:
+    for place, horizon in enumerate(twin.horizons):
         own, wanted = task.judged(task.test, horizon)
         if len(own):
-            risk = twin.risks(task.table.iloc[own])[:, twin.horizons.index(horizon)]
-            horizons[str(horizon)] = evaluate(wanted, risk, flags, horizon)
-    scores = {"model": twin.risks(tested)[:, twin.headline]}
+            horizons[str(horizon)] = evaluate(wanted, risks[np.searchsorted(task.test, own), place], flags, horizon)
+    scores = {"model": risks[np.searchsorted(task.test, rows), twin.headline]}
     if task.with_rule:
         scores["rule"] = rule_scores(tested, settings.rule)
     label = task.sample.labels[task.headline]
