@@ -18,7 +18,7 @@ from features.engine import Engine, open_engine
 from features.feature import LONGEST, Feature, Measure, Need, Presence
 from features.localtime import calendar
 from features.presence import distinct_segments
-from features.windows import by_segment, by_window, fill, spread, with_longest
+from features.windows import beside, by_segment, by_window, fill, spread, with_longest
 
 IDS = ("line_id", "carrier", "number_pool", "team")
 """What stands beside the features in each row, after as_of."""
@@ -51,9 +51,11 @@ def build_features(
         numbers = events.line_numbers(engine, lake)
         reads = {column for feature in catalogue for column in feature.reads()}
         frame = context(engine, lake, Clock(settings.zone), snapshots, numbers, reads)
+        parts = []
         for index, (step, part) in enumerate(_parts(engine, lake, settings, wanted, snapshots, numbers, needs)):
-            tell(step, 0.1 + 0.1 * index)
-            frame = frame.left_join(part, list(_AT)).select(frame, *[part[c] for c in part.columns if c not in _AT])
+            tell(step, min(0.1 + 0.07 * index, 0.9))
+            parts.append(part)
+        frame = beside(frame, parts, _AT)
         tell("formulas", 0.9)
         filled = fill(engine.store("windows_of_lines", frame), needs)
         values = {feature.name: feature.value(filled).cast("float32") for feature in catalogue}

@@ -16,6 +16,7 @@ from data_schemas.lake import Lake
 from features.engine import Engine
 from features.feature import WINDOWS
 from features.localtime import local_day
+from features.windows import beside
 
 QUARTER = 90
 """Days over which the standing of a pool or a carrier shows, rather than its present state."""
@@ -165,19 +166,18 @@ def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table, numbe
     bans = engine.store("bans_at", bans_at(lake, engine, snapshots, clock))
     known = engine.store("members", _with_own_bans(members(lake, engine, snapshots, clock), own_record(bans)))
     table = known.filter((known.banned_now == 0) & (known.here == 1))
+    records, ends = [], {}
     for group in GROUPS:
         record = engine.store(f"{group}_record", group_record(known, bans, group))
-        table = table.left_join(record, [group, "as_of_day"]).select(
-            table, *[record[c] for c in record.columns if c not in (group, "as_of_day")]
-        )
-        table = table.mutate(**{f"{group}_since_ban": _last_of_others(table, group)})
-        table = table.drop(f"{group}_last", f"{group}_last_line", f"{group}_second")
-        table = table.select(*[c for c in table.columns if not c.startswith(f"{group}_") or c in reads])
-    table = table.left_join(numbers, "line_id").select(table, numbers.line)
+        found = [c for c in record.columns if c in reads and c not in (group, "as_of_day")]
+        if f"{group}_since_ban" in reads:
+            found += [f"{group}_last", f"{group}_last_line", f"{group}_second"]
+            ends[group] = f"{group}_since_ban"
+        records.append((record.select(group, "as_of_day", *found), [group, "as_of_day"]))
     policy = engine.store("rules", rules(lake, engine, snapshots))
-    table = table.left_join(policy, ["carrier", "as_of_day"]).select(
-        table, *[policy[c] for c in policy.columns if c not in ("carrier", "as_of_day")]
-    )
+    for part, keys in [*records, (numbers, ["line_id"]), (policy, ["carrier", "as_of_day"])]:
+        table = beside(table, [part], keys)
+    table = table.mutate(**{name: _last_of_others(table, group) for group, name in ends.items()})
     stored = engine.store("context", table.select(*[c for c in table.columns if c in reads or c in _KEPT]))
     engine.drop("bans_at", "members", "rules", *[f"{group}_record" for group in GROUPS])
     return stored

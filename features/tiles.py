@@ -17,7 +17,7 @@ import pandas as pd
 
 from features.engine import Engine
 from features.feature import Measure
-from features.windows import NEVER
+from features.windows import NEVER, beside
 
 BURST_CALLS = 3
 """Calls within one clock minute from which the minute is a burst."""
@@ -178,9 +178,7 @@ def call_tiles(
         "call_callees": callee_measures(layers.events),
         "call_travel": travel_measures(engine, layers.events),
     }
-    for name, part in parts.items():
-        stored = engine.store(name, part)
-        table = table.left_join(stored, list(_KEYS)).select(table, *[stored[c] for c in stored.columns if c not in _KEYS])
+    table = beside(table, [engine.store(name, part) for name, part in parts.items()], _KEYS)
     tiles = engine.store("call_tiles", layers.dated(table))
     engine.drop("call_sums", *parts, "region_days", "call_hours", "calls_mixed", "calls_until")
     return tiles

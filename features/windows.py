@@ -12,6 +12,8 @@ Windows of different length share their work: the age t - day of a fact falls in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 
@@ -67,24 +69,39 @@ def by_window(segments: ir.Table, needs: list[Need]) -> ir.Table:
     return segments.group_by("line", "as_of_day").aggregate(**columns)
 
 
+def beside(frame: ir.Table, parts: Sequence[ir.Table], keys: Sequence[str]) -> ir.Table:
+    """A frame with the columns of tables that have at most one row for its keys, null where they have none."""
+    frame = frame.view()  # a frame that is itself a join would be joined as one chain, without its computed columns
+    joined = frame
+    for index, part in enumerate(parts):
+        same = [frame[key] == part[key] for key in keys]
+        joined = joined.left_join(part, same, rname=f"{{name}}__{index}")
+    added = [part[column] for part in parts for column in part.columns if column not in keys]
+    return joined.select(frame, *added)
+
+
 def fill(frame: ir.Table, needs: list[Need]) -> ir.Table:
     """Makes 0 of "no event" and keeps "not known" missing.
 
     frame: one row an eligible line and as_of day. A measure from an optional table or column is 0 for a line without events
     only when some line has a value in the 28 days before as_of; else nobody records it, and it is missing for all.
     """
+    proofs = sorted({_proof(need).column for need in needs if need.what.optional and need.what.zero})
+    counts = (
+        frame.group_by("as_of_day").aggregate(**{f"{name}__rows": frame[name].count() for name in proofs}) if proofs else None
+    )
+    joined = frame if counts is None else beside(frame, [counts], ["as_of_day"])
     columns: dict[str, ir.Value] = {}
     for need in needs:
         if not need.what.zero:
             continue
-        value = frame[need.column]
+        value = joined[need.column]
         if need.what.optional:
-            longest = frame[_proof(need).column]
-            recorded = longest.count().over(ibis.window(group_by="as_of_day")) > 0
+            recorded = joined[f"{_proof(need).column}__rows"] > 0
             columns[need.column] = ibis.cases((recorded, value.fill_null(0)), else_=value)
         else:
             columns[need.column] = value.fill_null(0)
-    return frame.mutate(**columns)
+    return joined.mutate(**columns)
 
 
 def _proof(need: Need) -> Need:
