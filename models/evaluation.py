@@ -88,7 +88,7 @@ def _at(judged: Judged, score: np.ndarray, size: float) -> dict[str, float]:
 
 
 def _warning(judged: Judged, score: np.ndarray, flags: int, horizon: int) -> dict[str, float]:
-    """Days of warning and the share of banned lines that were flagged at all, flagging `flags` lines a snapshot."""
+    """Days of warning (where any) and the share of banned lines that were flagged at all, flagging `flags` lines a snapshot."""
     frame = pd.DataFrame({"group": judged.group, "line": judged.lines, "days": judged.days_to_ban, "weight": judged.weight})
     order = np.argsort(-score, kind="stable")
     place = frame.iloc[order].groupby("group")["weight"].cumsum().sort_index()
@@ -100,10 +100,10 @@ def _warning(judged: Judged, score: np.ndarray, flags: int, horizon: int) -> dic
     flagged = banned[place[within] <= flags + 1e-9]
     earliest = flagged.groupby(["line", "ban"])["days"].max()
     total = banned.groupby(["line", "ban"]).ngroups
-    return {
-        "bans_warned_share": len(earliest) / total,
-        "days_of_warning_median": float(earliest.median()) if len(earliest) else float("nan"),
-    }
+    found = {"bans_warned_share": len(earliest) / total}
+    if len(earliest):
+        found["days_of_warning_median"] = float(earliest.median())
+    return found
 
 
 def calibration_table(judged: Judged, score: np.ndarray) -> pd.DataFrame:

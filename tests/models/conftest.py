@@ -11,7 +11,7 @@ from data_schemas.clock import day_date
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from models.dataset import Dataset, build_dataset
-from models.pipeline import train_lake
+from models.pipeline import last_midnight, train_lake
 from models.report import TrainReport
 from tests.models import worlds
 
@@ -40,6 +40,14 @@ def lake(home: Home) -> Lake:
 def few(lake: Lake, home: Home) -> Dataset:
     """Its training table until worlds.UNTIL, with a few features."""
     return build_dataset(lake, worlds.settings(home.root), worlds.UNTIL, catalogue=worlds.FEW)
+
+
+@pytest.fixture(scope="session")
+def past(tables: worlds.Tables, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The training table, with every feature, of a home that never saw what became known at or after worlds.UNTIL."""
+    root = tmp_path_factory.mktemp("past") / "home"
+    lake = worlds.lake_of(root, worlds.without_future(tables))
+    return build_dataset(lake, worlds.settings(root), last_midnight(lake, day_date(worlds.UNTIL)))
 
 
 @dataclass
