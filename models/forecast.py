@@ -30,6 +30,8 @@ FEW_ROWS, MANY_FOLDS = 30_000, 2
 """Rows up to which every horizon is checked on every fold, and the folds of the headline beyond; the others then take one."""
 HASTE = 2.0
 """How much larger the steps are at the other horizons: half the trees."""
+MANY_BANNED = 0.15
+"""Share of banned rows from which trees may be larger: a small leaf then still holds some of both."""
 SHARES = (0.0, 0.25, 0.5, 0.75)
 """Shares of the straight part to choose from."""
 
@@ -60,13 +62,15 @@ class Fitted:
     notes: list[str] = field(default_factory=list)
 
 
-def parameters(settings: Settings, directions: Sequence[int], positives: int, seed: int, pace: float) -> dict[str, object]:
+def parameters(settings: Settings, directions: Sequence[int], label: np.ndarray, seed: int, pace: float) -> dict[str, object]:
     """LightGBM's parameters: slow steps and small trees, for bans are few and most differences between lines are chance."""
+    bans = int((label == 1).sum())
+    often = bans > MANY_BANNED * len(label)
     return {
         "objective": "binary",
         "learning_rate": settings.train.learning_rate * pace,
-        "num_leaves": settings.train.leaves,
-        "min_data_in_leaf": int(np.clip(positives // 10, 10, 60)),
+        "num_leaves": 2 * settings.train.leaves + 1 if often else settings.train.leaves,
+        "min_data_in_leaf": int(np.clip(bans // 10, 10, 20 if often else 60)),
         "feature_fraction": 0.3,
         "bagging_fraction": 0.7,
         "bagging_freq": 1,
@@ -162,7 +166,7 @@ def _part(
     grown = []
     data = _data(sample, label, known)
     for bag in range(bags):
-        own = parameters(settings, directions, int((label[known] == 1).sum()), seed + 1000 * bag + horizon, pace)
+        own = parameters(settings, directions, label[known], seed + 1000 * bag + horizon, pace)
         grown.append(lgb.train(own, data, num_boost_round=rounds))
     linear = fit_linear(sample.values[known], label[known], sample.weight[known], directions, [strength], seed)[0]
     if checks:
@@ -203,7 +207,7 @@ def _check(
         return None
     data = _data(sample, label, learn)
     booster = lgb.train(
-        parameters(settings, directions, int((label[learn] == 1).sum()), settings.train.seed, pace),
+        parameters(settings, directions, label[learn], settings.train.seed, pace),
         data,
         num_boost_round=settings.train.rounds,
         valid_sets=[lgb.Dataset(sample.values[check], label[check], weight=sample.weight[check], reference=data)],
