@@ -5,6 +5,7 @@ Everything runs in the engine, in the scan that reads the source.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -179,9 +180,10 @@ class Plan:
         return f"CASE {' '.join(whens)} ELSE 0 END"
 
 
-def plan(table: Table, columns: dict[str, str], wall: WallClock, where: str) -> Plan:
+def plan(table: Table, columns: dict[str, str], wall: WallClock, where: str, blank: Callable[[str], bool]) -> Plan:
     """The plan for an input with these columns (name -> type of the engine); `where` names it in errors.
 
+    blank: whether a column has no value at all: its type then says nothing (writers guess one).
     Raises BadInput for a required column that is missing and for a type that can never fit.
     """
     lacking = [name for name in table.required_names if name not in columns]
@@ -192,7 +194,12 @@ def plan(table: Table, columns: dict[str, str], wall: WallClock, where: str) -> 
     made = Plan(table, columns, wall)
     for name in made.present:
         column, kind = table.column(name), columns[name]
-        made.typed[name], naive = _convert(column, quoted(name), kind, wall, where)
+        try:
+            made.typed[name], naive = _convert(column, quoted(name), kind, wall, where)
+        except BadInput:
+            if not blank(name):
+                raise
+            made.typed[name], naive = _convert(column, quoted(name), '"NULL"', wall, where)
         if naive:
             made.naive[name] = naive
     return made

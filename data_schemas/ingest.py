@@ -137,6 +137,7 @@ class _Ingest:
         con.execute(f"SET memory_limit = '{self.settings.memory_gb}GB'")
         con.execute(f"SET temp_directory = {text(self.work / 'spill')}")
         con.execute("SET temp_file_encryption = true")  # what spills may hold raw ids
+        con.execute(f"SET TimeZone = {text(self.settings.zone)}")  # for files of which some give a zone and some do not
         con.execute("SET preserve_insertion_order = false")
         con.execute("SET enable_progress_bar = false")
         con.execute("SET autoinstall_known_extensions = false")
@@ -146,12 +147,16 @@ class _Ingest:
 
     def _stage(self, con: duckdb.DuckDBPyConnection, sources: Mapping[str, RawTable], key: CalleeKey) -> list[Staged]:
         """Scan and check every table; BadInput before anything of the lake is touched."""
+        from data_schemas import contracts  # pandera takes its time to load
+
         staged = []
         given = [name for name in TABLES if name in sources]
         for place, name in enumerate(given):
             self.progress(f"read {name}", 0.5 * place / len(given))
             table = staging.stage(con, sources[name], TABLES[name], self.wall, key, self.work / "stage" / name)
             self._judge(con, table)
+            files = [path for paths in table.scopes.values() for path in paths]
+            contracts.judge(con, table.table, files, self.wall.now)
             kept = self.work / "beside" / name
             if table.bad:
                 now = f"{self.wall.now:%Y-%m-%d %H:%M:%S}"

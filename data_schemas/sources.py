@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from data_schemas.errors import BadInput
 from data_schemas.tables import TABLES
@@ -97,11 +99,11 @@ class FileTable:
             keys = mine
         return keys or []
 
-    def _select(self, scan: str, columns: Iterable[str]) -> str:
+    def _select(self, scan: str, columns: Iterable[str], blank: Iterable[str] = ()) -> str:
         """A scan with its folder keys renamed and the file name cut to its last part."""
         keys = self._folder_keys()
         contract = TABLES[self.name].names
-        own = [quoted(name) for name in columns if name not in keys]
+        own = [f"NULL AS {quoted(name)}" if name in blank else quoted(name) for name in columns if name not in keys]
         named = [f"{quoted(key)} AS {quoted(key if key in contract else '__' + key)}" for key in keys]
         return f"SELECT {', '.join([*own, *named])}, parse_filename({FILE}) AS {FILE} FROM {scan}"
 
@@ -109,15 +111,17 @@ class FileTable:
         groups: dict[tuple[tuple[str, str], ...], list[Path]] = {}
         for path in self.files:
             try:
-                rows = con.execute(f"DESCRIBE SELECT * FROM read_parquet({text(path)}, hive_partitioning = false)")
-                groups.setdefault(tuple((name, kind) for name, kind, *_ in rows.fetchall()), []).append(path)
-            except duckdb.Error as error:
+                blank = {field.name for field in pq.read_schema(path) if pa.types.is_null(field.type)}
+                rows = con.execute(f"DESCRIBE SELECT * FROM read_parquet({text(path)}, hive_partitioning = false)").fetchall()
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
                 why = first_line(error)
                 raise BadInput(f"{path}: not a readable Parquet file, perhaps cut short ({why}); write it anew") from None
+            groups.setdefault(tuple((name, "" if name in blank else kind) for name, kind, *_ in rows), []).append(path)
         parts = []
         for schema, paths in groups.items():
             scan = f"read_parquet([{', '.join(map(text, paths))}], filename = '{FILE}', {self._hive()})"
-            parts.append(self._select(scan, (name for name, _ in schema)))
+            blank = {name for name, kind in schema if not kind}  # the engine takes a column of nulls for integers
+            parts.append(self._select(scan, (name for name, _ in schema), blank))
         return parts
 
     def _csv(self) -> list[str]:

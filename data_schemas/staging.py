@@ -63,7 +63,12 @@ def stage(con: duckdb.DuckDBPyConnection, raw: RawTable, table: Table, wall: Wal
     con.execute("DROP TABLE IF EXISTS reject_scans")
     view = raw.relation(con)
     columns = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {view}").fetchall()}
-    made = checks.plan(table, columns, wall, raw.describe())
+
+    def blank(name: str) -> bool:
+        cell = f"nullif(CAST({quoted(name)} AS VARCHAR), 'nan')"
+        return con.execute(f"SELECT count({cell}) FROM {view}").fetchone() == (0,)
+
+    made = checks.plan(table, columns, wall, raw.describe(), blank)
     personal = tuple(name for name in made.present if table.column(name).personal)
     try:
         if personal:
@@ -135,8 +140,7 @@ def example(con: duckdb.DuckDBPyConnection, staged: Staged, rule: Rule) -> str:
     if rule is BROKEN_LINE or rule.says == "is empty" or staged.table.column(rule.column).personal:
         return ""
     number = staged.plan.rules.index(rule) + 1
-    value = mask_sql(f"CAST({quoted('raw ' + rule.column)} AS VARCHAR)")
-    rows = staged.plan.select(staged.view, f", {value} AS example")
+    rows = staged.plan.select(staged.view, f", {_shown(staged.plan, rule.column)} AS example")
     found = con.execute(f"SELECT example FROM ({rows}) WHERE rule = {number} LIMIT 1").fetchone()
     return str(found[0])[:40] if found else ""
 
@@ -155,8 +159,8 @@ def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Pat
         )
     if staged.quarantined[BROKEN_LINE]:
         parts.append(
-            f"SELECT {text(staged.table.name)}, {text(BROKEN_LINE.says)}, '', source, "
-            f"CAST(json_object('line', line, 'text', kept) AS VARCHAR) FROM {_BROKEN}"
+            f'SELECT {text(staged.table.name)} AS "table", {text(BROKEN_LINE.says)} AS rule, \'\' AS "column", source, '
+            f"CAST(json_object('line', line, 'text', kept) AS VARCHAR) AS \"row\" FROM {_BROKEN}"
         )
     return _write_named(con, " UNION ALL ".join(parts), folder, f", TIMESTAMP {text(now)} AS ingested_at")
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +16,7 @@ from features.catalogue import CATALOGUE
 from tests.data_schemas import disk
 from tests.data_schemas.disk import FIRST, at, ban, call, complaint, line, load, rows, write
 
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 DAYS = 5
 TIMES = [at(0), at(1, 0), at(2, 23.9999), "2026-02-17 08:30:00+08:00", "2026-02-18T00:00:00Z", "no time", "", None, "2999-01-01"]
 DIRTY = st.fixed_dictionaries(
@@ -85,7 +84,7 @@ def of_days(facts, days, whole):
         "lines": [line(1), line(2)],
         **{
             table: [row for row in facts[table] if day(table, row) in (upto if whole and table != "calls" else days)]
-            for table in facts
+            for table in event
         },
     }
 
@@ -119,9 +118,8 @@ def test_chunks_of_days_with_reruns_give_the_lake_of_one_full_build(facts, data)
         assert not load(root / "rest", root / "many", callee_key=key).changed
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_features_of_a_lake_built_day_by_day_equal_those_of_one_full_build(tmp_path, seed):
-    rng = np.random.default_rng(seed)
+def test_features_of_a_lake_built_day_by_day_equal_those_of_one_full_build(tmp_path):
+    rng = np.random.default_rng(1)
     facts = {
         "calls": [
             call(n, int(rng.integers(0, DAYS)), float(rng.uniform(0, 24)), line_id=f"L{rng.integers(1, 3)}", region="SC")
