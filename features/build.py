@@ -88,7 +88,7 @@ def _parts(
                 parts = engine.store(f"{name}_segments", segments.rename({f"{name}__sum": name}))
                 kept = [need for need in own if need.what.name == name]
                 yield f"{source}: {name}", engine.store(f"{name}_windows", by_window(parts, kept))
-            engine.drop(f"{source}_{column}_facts", f"{source}_{column}_late", f"{source}_{column}_corrected")
+            engine.drop(*[f"{source}_{column}_{kind}" for kind in ("facts", "late", "corrected", "values")])
 
 
 def _line_days(

@@ -28,7 +28,12 @@ def distinct_segments(engine: Engine, met: ir.Table, presences: list[Presence], 
     label = f"{presences[0].source}_{presences[0].column}"
     met = met.filter(met.value.notnull())
     if all(presence.few for presence in presences):
-        met = met.distinct()
+        values = met.select("value").distinct()
+        coded = engine.store(f"{label}_values", values.mutate(code=ibis.row_number().over(order_by=values.value).cast("int32")))
+        met = met.join(coded, "value").select("line", "day", "known_day", "gone_day", value=coded.code)
+        # Of the records that stand, the one known first tells all that the others of its day could.
+        met = met.group_by("line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min())
+        met = met.select("line", "day", "known_day", "gone_day", "value")
     corrected = engine.store(f"{label}_corrected", met.filter(met.gone_day.notnull()).select(*_KEYS).distinct())
     usual, slow = met, None
     if engine.scalar(corrected.count()):

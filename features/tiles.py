@@ -6,8 +6,6 @@ each day on which what was known of it changed, so that a feature at any as_of r
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -51,9 +49,8 @@ def layer(engine: Engine, name: str, events: ir.Table) -> Layers:
         lo=events.known_day.min(), hi=events.known_day.max(), gone=events.gone_day.count()
     )
     mixed = engine.store(f"{name}_mixed", spans.filter((spans.lo != spans.hi) | (spans.gone > 0)).select("line", "day"))
-    simple = events.mutate(since=events.known_day)
     if not engine.scalar(mixed.count()):
-        return Layers(simple, None)
+        return Layers(events.mutate(since=events.known_day), None)
     parts = events.semi_join(mixed, ["line", "day"])
     cuts = ibis.union(
         parts.select("line", "day", since=parts.known_day),
@@ -62,15 +59,11 @@ def layer(engine: Engine, name: str, events: ir.Table) -> Layers:
     )
     following = cuts.since.lead().over(ibis.window(group_by=["line", "day"], order_by="since"))
     until = engine.store(f"{name}_until", cuts.mutate(until=following))
-    versions = parts.join(
-        until.drop("until"),
-        ["line", "day"],
-    )
-    versions = versions.filter(
-        (versions.known_day <= versions.since) & (versions.gone_day.isnull() | (versions.gone_day > versions.since))
-    )
-    whole = simple.anti_join(mixed, ["line", "day"])
-    return Layers(ibis.union(whole, versions.select(*whole.columns)), until)
+    # An event of a mixed line-day belongs to each version it stood in; one of another line-day meets no cut.
+    versions = events.left_join(until, ["line", "day"]).select(events, cut=until.since)
+    seen = (versions.known_day <= versions.cut) & (versions.gone_day.isnull() | (versions.gone_day > versions.cut))
+    versions = versions.filter(versions.cut.isnull() | seen)
+    return Layers(versions.mutate(since=versions.cut.fill_null(versions.known_day).cast("int32")).drop("cut"), until)
 
 
 def line_days(events: ir.Table, measures: list[Measure], **more: ir.Value) -> ir.Table:
@@ -92,29 +85,18 @@ def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
     )
 
 
-def pace_measures(engine: Engine, events: ir.Table) -> ir.Table:
+def pace_measures(events: ir.Table) -> ir.Table:
     """How densely a line called: its busiest clock hour and minute, bursts, and hours with calls."""
-    minute = (events.local_second / 60).floor().cast("int32")
-    minutes = events.group_by(*_KEYS, minute=minute).aggregate(n=events.count())
-    # 24 conditional sums in the one pass over minutes are faster than a second grouping by hour.
-    hours = [minutes.n.sum(where=(minutes.minute >= 60 * h) & (minutes.minute < 60 * (h + 1))) for h in range(24)]
-    table = engine.store(
-        "call_hours",
-        minutes.group_by(*_KEYS).aggregate(
-            busiest_minute=minutes.n.max().cast("int64"),
-            active_minutes=minutes.count().cast("int64"),
-            burst_minutes=(minutes.n >= BURST_CALLS).cast("int64").sum().cast("int64"),
-            **{f"h{h}": total.fill_null(0).cast("int64") for h, total in enumerate(hours)},
-        ),
+    minutes = events.group_by(*_KEYS, minute=(events.local_second // 60).cast("int32")).aggregate(n=events.count())
+    hours = minutes.group_by(*_KEYS, hour=minutes.minute // 60).aggregate(
+        n=minutes.n.sum(), most=minutes.n.max(), minutes=minutes.count(), bursts=(minutes.n >= BURST_CALLS).cast("int64").sum()
     )
-    counts = [table[f"h{h}"] for h in range(24)]
-    return table.select(
-        *_KEYS,
-        "busiest_minute",
-        "burst_minutes",
-        "active_minutes",
-        busiest_hour=ibis.greatest(*counts),
-        active_hours=functools.reduce(operator.add, [(n > 0).cast("int64") for n in counts]),
+    return hours.group_by(*_KEYS).aggregate(
+        busiest_hour=hours.n.max().cast("int64"),
+        busiest_minute=hours.most.max().cast("int64"),
+        burst_minutes=hours.bursts.sum().cast("int64"),
+        active_minutes=hours.minutes.sum().cast("int64"),
+        active_hours=hours.count().cast("int64"),
     )
 
 
@@ -148,10 +130,10 @@ def travel_measures(engine: Engine, events: ir.Table) -> ir.Table:
     range_ = placed.group_by(*_KEYS).aggregate(low=placed.region.min(), high=placed.region.max())
     days = engine.store("region_days", range_)
     several = placed.semi_join(days.filter(days.low != days.high), list(_KEYS))
-    order = ibis.window(group_by=list(_KEYS), order_by=["started_at", "call_id"])
+    order = ibis.window(group_by=list(_KEYS), order_by=["started_s", "region"])
     steps = several.mutate(
         moved=several.region != several.region.lag().over(order),
-        pause=several.started_at.epoch_seconds() - several.started_at.epoch_seconds().lag().over(order),
+        pause=several.started_s - several.started_s.lag().over(order),
     )
     counts = steps.group_by(*_KEYS).aggregate(
         region_switches=steps.moved.cast("int64").sum().cast("int64"),
@@ -165,6 +147,21 @@ def travel_measures(engine: Engine, events: ir.Table) -> ir.Table:
     )
 
 
+def narrow(engine: Engine, events: ir.Table) -> ir.Table:
+    """What the measures of pace, callees and travel read of calls, kept once: regions as small integers, whole seconds."""
+    regions = events.filter(events.region.notnull()).select("region").distinct()
+    coded = engine.store("call_regions", regions.mutate(code=ibis.row_number().over(order_by=regions.region).cast("int32")))
+    joined = events.left_join(coded, "region")
+    return engine.store(
+        "call_layers",
+        joined.select(
+            *[events[name] for name in (*_KEYS, "local_second", "callee_id", "callee_block")],
+            started_s=events.started_at.epoch_seconds().cast("int64"),
+            region=coded.code,
+        ),
+    )
+
+
 def call_tiles(
     engine: Engine, events: ir.Table, measures: list[Measure], around: Callable[[ir.Table], ir.Table], days: pd.DataFrame
 ) -> ir.Table:
@@ -173,14 +170,15 @@ def call_tiles(
     placed = around(layers.events)
     base = engine.store("call_sums", line_days(placed, measures, calls=placed.count().cast("int64")))
     table = calendar_measures(base, engine.rows("calendar", days))
+    few = narrow(engine, layers.events)
     parts = {
-        "call_pace": pace_measures(engine, layers.events),
-        "call_callees": callee_measures(layers.events),
-        "call_travel": travel_measures(engine, layers.events),
+        "call_pace": pace_measures(few),
+        "call_callees": callee_measures(few),
+        "call_travel": travel_measures(engine, few),
     }
     table = beside(table, [engine.store(name, part) for name, part in parts.items()], _KEYS)
     tiles = engine.store("call_tiles", layers.dated(table))
-    engine.drop("call_sums", *parts, "region_days", "call_hours", "calls_mixed", "calls_until")
+    engine.drop("call_sums", "call_layers", "call_regions", *parts, "region_days", "calls_mixed", "calls_until")
     return tiles
 
 
@@ -189,7 +187,7 @@ def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> 
     layers = layer(engine, "messages", events)
     base = line_days(layers.events, measures)
     seen = layers.events
-    hours = seen.group_by(*_KEYS, hour=(seen.local_second / 3600).floor().cast("int32")).aggregate(n=seen.count())
+    hours = seen.group_by(*_KEYS, hour=(seen.local_second // 3600).cast("int32")).aggregate(n=seen.count())
     busiest = hours.group_by(*_KEYS).aggregate(message_hour=hours.n.max().cast("int64"))
     table = base.left_join(busiest, list(_KEYS)).select(base, busiest.message_hour)
     return engine.store("message_tiles", layers.dated(table))

@@ -214,10 +214,11 @@ class Line:
         """Seconds between two successive calls of a day that came from different regions."""
         pauses = []
         for calls in self.daily_calls(days):
-            placed = sorted((c["started_at"], c["call_id"], c["region"]) for c in calls if c.get("region") is not None)
+            # By whole seconds; calls of the same second in the order of their regions.
+            placed = sorted((int(c["started_at"].timestamp()), c["region"]) for c in calls if c.get("region") is not None)
             for before, after in pairwise(placed):
-                if before[2] != after[2]:
-                    pauses.append(int(after[0].timestamp()) - int(before[0].timestamp()))
+                if before[1] != after[1]:
+                    pauses.append(after[0] - before[0])
         return pauses
 
     def per_hour(self, rows: list[dict]) -> Counter:
