@@ -88,6 +88,12 @@ class Registry:
             raise BadInput(f"model `{name}` has no `{alias}` in {self.uri}; train one first with `bancast train`")
         return found
 
+    def standing(self, name: str, alias: str) -> str:
+        """`alias`, or `challenger` in place of a champion that no training has earned yet."""
+        if alias == "champion" and not self.find(name, alias) and self.find(name, "challenger"):
+            return "challenger"
+        return alias
+
     def download(self, version: ModelVersion, folder: Path) -> Path:
         """The bundle of a version below `folder` (kept there by its SHA-256). Only files are moved; nothing of it is run."""
         target = folder / (version.manifest_sha256[:16] or f"{version.name}-{version.version}")

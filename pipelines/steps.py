@@ -90,7 +90,7 @@ def fetch_model(home: str, model: str, name: str = MODEL) -> str:
 
     where = Home(Path(home))
     registry = connect(where, load_settings(where.root))
-    return str(registry.download(registry.resolve(name, model), where.model_cache))
+    return str(registry.download(registry.resolve(name, registry.standing(name, model)), where.model_cache))
 
 
 @task(name="Score the lines", **_PLAIN)
@@ -108,7 +108,8 @@ def score_lines(home: str, as_of: date, model: str) -> dict[str, Any]:
             path, summary = score_day(lake, settings, where, rule, as_of=as_of, name=RULE, alias=RULE, progress=told)
     else:
         registry = connect(where, settings)
-        path, summary = score_day(lake, settings, where, registry, as_of=as_of, name=MODEL, alias=model, progress=told)
+        alias = registry.standing(MODEL, model)
+        path, summary = score_day(lake, settings, where, registry, as_of=as_of, name=MODEL, alias=alias, progress=told)
     return {"file": str(path), **summary}
 
 
@@ -121,7 +122,8 @@ def score_file(home: str, file: str, out: str, name: str, model: str) -> dict[st
     where = Home(Path(home))
     settings = load_settings(where.root)
     told, registry = progress("score"), connect(where, settings)
-    path, summary = score_table(Path(file), Path(out), settings, where, registry, name=name, alias=model, progress=told)
+    alias = registry.standing(name, model)
+    path, summary = score_table(Path(file), Path(out), settings, where, registry, name=name, alias=alias, progress=told)
     return {"file": str(path), **summary}
 
 
@@ -143,12 +145,11 @@ def tracking_uri(where: Home) -> str:
 
 
 def chosen_model(where: Home, trained: dict[str, Any] | None) -> str:
-    """What a run scores with: the champion, else the version just trained, else the rule baseline."""
+    """What a run scores with: the champion (or what stands in for it), or the rule baseline while there is no model."""
     from models.tracking import connect
 
-    if connect(where, load_settings(where.root)).find(MODEL, "champion"):
-        return "champion"
-    return trained["version"].rsplit("/", 1)[1] if trained else RULE
+    known = trained or connect(where, load_settings(where.root)).find(MODEL, "champion")
+    return "champion" if known else RULE
 
 
 @task(name="Write the ranking", **_PLAIN)

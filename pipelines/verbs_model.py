@@ -93,7 +93,7 @@ def score(
         report = score_flow(home=str(home), as_of=day, model=model)
     return Outcome(
         summary={"home": str(home), **report},
-        notes=_score_notes(report),
+        notes=_score_notes(report, model),
         results=_score_lines(report),
         next=[(f"bancast report --as-of {day} --home {home}", "the ranking page for ops")],
     )
@@ -115,7 +115,7 @@ def _score_table(table: Path, out: Path | None, name: str, model: str, as_of: da
         report = score_table_flow(file=str(table), out=str(out), name=name, model=model, home=str(home))
     return Outcome(
         summary={"home": str(home), **report},
-        notes=_score_notes(report),
+        notes=_score_notes(report, model),
         results=_score_lines(report),
         next=[("docs/quality.md", "how good such a model is")],
     )
@@ -193,8 +193,7 @@ def run(
         notes=[
             *made["ingest"]["notes"],
             *(trained["notes"] if trained else ()),
-            *_score_notes(scored),
-            *_unpromoted(home, trained, scored),
+            *_score_notes(scored, "champion"),
         ],
         results=[
             *ingest_lines(made["ingest"]),
@@ -261,16 +260,14 @@ def _score_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [("scores", f"{report['file']}: {report['lines']:,} lines ({levels}) by {report['model']}")]
 
 
-def _unpromoted(home: Path, trained: dict[str, Any] | None, scored: dict[str, Any]) -> list[str]:
-    """What to do while nothing is good enough to be champion."""
-    if scored["alias"] == "champion":
-        return []
-    if trained is None:
-        return [f"no champion: the lines are ranked by the rule; later days with `bancast score --model rule --home {home}`"]
-    return [f"no champion yet: scored with the version just trained; later days with `--model {scored['alias']}`"]
-
-
-def _score_notes(report: dict[str, Any]) -> list[str]:
-    """What the scores had to do without."""
+def _score_notes(report: dict[str, Any], model: str) -> list[str]:
+    """What the scores had to do without, `model` that was asked for included."""
     missing = report.get("missing_features", {})
-    return [f"scored without {len(names)} features: the input lacks {source}" for source, names in missing.items()]
+    notes = [f"scored without {len(names)} features: the input lacks {source}" for source, names in missing.items()]
+    if model == "champion" and report["alias"] == "challenger":
+        notes.append(
+            f"no champion yet: {report['model']} stands in, which did not beat both baselines; train again with more bans"
+        )
+    if model == "champion" and report["alias"] == "rule":
+        notes.append("no model yet: the lines are ranked by the rule; later days with `bancast score --model rule`")
+    return notes
