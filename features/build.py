@@ -17,6 +17,7 @@ from features.context import context
 from features.engine import Engine, open_engine
 from features.feature import LONGEST, Feature, Measure, Need, Presence
 from features.localtime import calendar
+from features.peers import with_peers
 from features.presence import distinct_segments
 from features.windows import beside, by_segment, by_window, fill, spread, with_longest
 
@@ -46,10 +47,11 @@ def build_features(
         raise ValueError("build_features needs at least one as_of day")
     with open_engine(settings, scratch) as engine:
         snapshots = engine.rows("snapshots", pd.DataFrame({"as_of_day": pd.array(wanted, dtype="int32")}))
-        needs = with_longest({need for feature in catalogue for need in feature.needs()})
+        asked = [feature.asked() for feature in catalogue]
+        needs = with_longest({need for one in asked for need in one.needs})
         tell("lines, bans and policies", 0.0)
         numbers = events.line_numbers(engine, lake)
-        reads = {column for feature in catalogue for column in feature.reads()}
+        reads = {column for one in asked for column in one.reads}
         frame = context(engine, lake, Clock(settings.zone), snapshots, numbers, reads)
         parts = []
         for index, (step, part) in enumerate(_parts(engine, lake, settings, wanted, snapshots, numbers, needs)):
@@ -58,9 +60,10 @@ def build_features(
         frame = beside(frame, parts, _AT)
         tell("formulas", 0.9)
         filled = fill(engine.store("windows_of_lines", frame), needs)
-        values = {feature.name: feature.value(filled).cast("float32") for feature in catalogue}
-        # Formulas may divide a whole group's counts, so they run over all lines before anything is left out.
-        table = engine.frame(filled.select("as_of_day", *IDS, **values))
+        # Peers are all eligible lines, so nothing may be left out of the frame before.
+        peered, answers = with_peers(engine, filled, catalogue)
+        values = {feature.name: feature.value(peered, answers[feature.name]).cast("float32") for feature in catalogue}
+        table = engine.frame(peered.select("as_of_day", *IDS, **values))
         tell("done", 1.0)
     return _finished(table, [feature.name for feature in catalogue])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -78,26 +78,47 @@ class Need:
         return f"{self.what.name}__{self.how}__{self.days}"
 
 
+@dataclass(frozen=True)
+class PeerNeed:
+    """What a formula asks of a line's group: the total or count of a value over its eligible lines, or the line's rank."""
+
+    how: Literal["total", "count", "rank"]
+    by: str
+    value: ir.Value
+
+
+@dataclass
+class Asked:
+    """What a formula read: window columns, columns of `context`, and values of groups, in the order in which it asked."""
+
+    needs: set[Need] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+    peers: list[PeerNeed] = field(default_factory=list)
+
+
 class Window:
     """What a formula sees: one line at one as_of, looking back `days` days.
 
     Every method gives a column expression over lines. Formulas combine them with arithmetic and the functions of
     this module, and nothing else: so they mean the same on every engine.
+
+    frame: the lines, None in a dry run. answers: the frame's column for each value of a group, in the order of asking; None
+    while these are still being gathered.
     """
 
-    def __init__(self, frame: ir.Table | None, days: int, needs: set[Need], reads: set[str]):
+    def __init__(self, frame: ir.Table | None, days: int, asked: Asked, answers: Sequence[str] | None = None):
         self._frame = frame
         self.days = days
-        self._needs = needs
-        self._reads = reads
+        self._asked = asked
+        self._answers = answers
 
     def _column(self, need: Need) -> ir.NumericValue:
-        self._needs.add(need)
+        self._asked.needs.add(need)
         return number(1) if self._frame is None else self._frame[need.column]
 
     def over(self, days: int) -> Window:
         """The same line over another window."""
-        return Window(self._frame, days, self._needs, self._reads)
+        return Window(self._frame, days, self._asked, self._answers)
 
     def total(self, measure: Measure) -> ir.NumericValue:
         """The sum of a measure over the window."""
@@ -113,7 +134,7 @@ class Window:
 
     def at(self, column: str) -> ir.Value:
         """A column of `context`: what is known of the line, its pool and its carrier at as_of."""
-        self._reads.add(column)
+        self._asked.reads.add(column)
         return number(1) if self._frame is None else self._frame[column]
 
     def group_total(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
@@ -121,28 +142,24 @@ class Window:
 
         by: one of `context.GROUPS`.
         """
-        return number(1) if self._frame is None else self._over_group(value.sum(), by)
+        return self._of_peers("total", value, by)
 
     def group_mean(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
         """The mean of an integer `value` over all eligible lines that share `by`; missing where `by` is."""
-        if self._frame is None:
-            return number(1)
-        return ratio(self._over_group(value.sum(), by), self._over_group(value.count(), by))
+        return ratio(self._of_peers("total", value, by), self._of_peers("count", value, by))
 
     def group_rank(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
         """Where a line stands among the eligible lines that share `by` and have a value: 0 lowest, 1 highest.
 
         The share of the others that are below it; 0 for a line alone, missing where `value` or `by` is.
         """
-        if self._frame is None:
-            return number(1)
-        known = value.notnull() & self._frame[by].notnull()
-        among = ibis.window(group_by=[self._frame.as_of_day, self._frame[by], known], order_by=value)
-        return ibis.cases((known, ibis.percent_rank().over(among)))
+        return self._of_peers("rank", value, by)
 
-    def _over_group(self, total: ir.Value, by: str) -> ir.NumericValue:
-        assert self._frame is not None
-        return ibis.cases((self._frame[by].notnull(), total.over(ibis.window(group_by=["as_of_day", by]))))
+    def _of_peers(self, how: Literal["total", "count", "rank"], value: ir.NumericValue, by: str) -> ir.NumericValue:
+        self._asked.peers.append(PeerNeed(how, by, value))
+        if self._frame is None or self._answers is None:
+            return number(1)
+        return self._frame[self._answers[len(self._asked.peers) - 1]]
 
 
 Formula = Callable[[Window], ir.Value]
@@ -213,23 +230,21 @@ class Feature:
         """The column's name, from its parts."""
         return self.base if self.window is None else f"{self.base}_{self.window}d"
 
-    def value(self, frame: ir.Table) -> ir.Value:
-        """The formula over a window table, as float64."""
-        return self.formula(Window(frame, self.window or LONGEST, set(), set())).cast("float64")
+    def value(self, frame: ir.Table, answers: Sequence[str]) -> ir.Value:
+        """The formula over a frame of lines, as float64; `answers`: the columns of what `peers` asks."""
+        return self.formula(Window(frame, self.window or LONGEST, Asked(), answers)).cast("float64")
 
-    def needs(self) -> set[Need]:
-        """The window-table columns the formula reads."""
-        return self._dry_run()[0]
+    def peers(self, frame: ir.Table) -> list[PeerNeed]:
+        """What the formula asks of the groups of the frame's lines, in order."""
+        asked = Asked()
+        self.formula(Window(frame, self.window or LONGEST, asked))
+        return asked.peers
 
-    def reads(self) -> set[str]:
-        """The columns of `context` the formula reads."""
-        return self._dry_run()[1]
-
-    def _dry_run(self) -> tuple[set[Need], set[str]]:
-        needs: set[Need] = set()
-        reads: set[str] = set()
-        self.formula(Window(None, self.window or LONGEST, needs, reads))
-        return needs, reads
+    def asked(self) -> Asked:
+        """What the formula reads, told by a dry run."""
+        asked = Asked()
+        self.formula(Window(None, self.window or LONGEST, asked))
+        return asked
 
     def describe(self) -> dict[str, Any]:
         """The catalogue entry as plain data."""
