@@ -10,6 +10,7 @@ from features.catalogue import CATALOGUE, FAMILIES
 from features.feature import Feature
 
 _DIRECTION = {1: "raises", -1: "lowers", 0: ""}
+_COLUMNS = "| feature | windows, days | unit | risk | needs | meaning |\n|---|---|---|---|---|---|\n"
 _HEAD = """# Features
 
 Made by `python -m features.document docs` from the declarations in `features/`; {count} features in {families} families.
@@ -28,16 +29,15 @@ def page() -> str:
     parts = [_HEAD.format(count=len(CATALOGUE), families=len(FAMILIES))]
     for family, module in FAMILIES.items():
         why = (module.__doc__ or "").strip()
-        parts.append(f"\n## {family}\n\n{why}\n\n| feature | windows, days | unit | risk | needs | meaning |\n|---|---|---|---|---|---|\n")
+        parts.append(f"\n## {family}\n\n{why}\n\n{_COLUMNS}")
         rows: dict[str, list[Feature]] = {}
         for feature in module.FEATURES:
             rows.setdefault(feature.base, []).append(feature)
         for base, several in rows.items():
             first = several[0]
             windows = ", ".join(str(feature.window) for feature in several if feature.window is not None)
-            parts.append(
-                f"| `{base}` | {windows} | {first.unit} | {_DIRECTION[first.direction]} | {', '.join(first.sources)} | {first.doc} |\n"
-            )
+            cells = (f"`{base}`", windows, first.unit, _DIRECTION[first.direction], ", ".join(first.sources), first.doc)
+            parts.append(f"| {' | '.join(cells)} |\n")
     return "".join(parts)
 
 
