@@ -57,9 +57,8 @@ def build_features(
         for index, (step, part) in enumerate(_parts(engine, lake, settings, wanted, snapshots, numbers, needs)):
             tell(step, min(0.1 + 0.07 * index, 0.9))
             parts.append(part)
-        frame = beside(frame, parts, _AT)
         tell("formulas", 0.9)
-        filled = fill(engine.store("windows_of_lines", frame), needs)
+        filled = engine.store("windows_of_lines", fill(beside(frame, *[(part, _AT) for part in parts]), needs))
         # Peers are all eligible lines, so nothing may be left out of the frame before.
         peered, answers = with_peers(engine, filled, catalogue)
         values = {feature.name: feature.value(peered, answers[feature.name]).cast("float32") for feature in catalogue}

@@ -15,7 +15,7 @@ from features.tiles import SEVERE_CHANNELS
 F = "complaints"
 SEVERE = Measure("severe_complaints", "complaints", lambda e: e.channel.isin(SEVERE_CHANNELS), optional=True)
 SEVERE_DAY = Measure("severe_day", "complaints", zero=False)
-TO_COMPLAINERS = Measure("to_complainers", "calls", lambda e: e.to_complainer)
+TO_COMPLAINERS = Measure("to_complainers", "calls", lambda e: e.to_complainer, optional=True)
 CHANNEL = ("complaints.channel",)
 STEADY_CALLS = 300.0
 """Calls' worth of the peers' rate that a line's rate is drawn to: complaints come at a few per 1,000 calls."""

@@ -74,7 +74,7 @@ def bans_at(lake: Lake, engine: Engine, snapshots: ir.Table, clock: Clock) -> ir
         banned_day=seen.day,
         lifted_day=lifted.cast("int32"),
         # An appeal's outcome has no time of its own: it shows when the ban is lifted.
-        won=(lifted.notnull() & seen.appeal_won.fill_null(False)).cast("int32"),
+        won=ibis.cases((lifted.notnull(), seen.appeal_won)).cast("int32"),
     )
 
 
@@ -151,7 +151,7 @@ def rules(lake: Lake, engine: Engine, snapshots: ir.Table) -> ir.Table:
 def _with_own_bans(known: ir.Table, own: ir.Table) -> ir.Table:
     """Lines with their own record; a line that was never banned has 0 bans."""
     joined = known.left_join(own, list(_AT)).select(known, *[own[c] for c in own.columns if c not in _AT])
-    counts = ["bans_before", "days_banned", "appeals_won", "banned_now", *[f"own_bans_{days}" for days in BAN_WINDOWS]]
+    counts = ["bans_before", "days_banned", "banned_now", *[f"own_bans_{days}" for days in BAN_WINDOWS]]
     return joined.mutate(**{name: joined[name].fill_null(0).cast("int32") for name in counts})
 
 
@@ -175,9 +175,12 @@ def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table, numbe
             ends[group] = f"{group}_since_ban"
         records.append((record.select(group, "as_of_day", *found), [group, "as_of_day"]))
     policy = engine.store("rules", rules(lake, engine, snapshots))
-    for part, keys in [*records, (numbers, ["line_id"]), (policy, ["carrier", "as_of_day"])]:
-        table = beside(table, [part], keys)
+    kept = engine.store("appeals", bans.group_by("as_of_day").aggregate(appeals=bans.won.count()))
+    small = [(numbers, ["line_id"]), (policy, ["carrier", "as_of_day"]), (kept, ["as_of_day"])]
+    table = beside(table, *records, *small)
+    # Where no outcome of an appeal is known, nobody keeps them.
+    table = table.mutate(appeals_won=ibis.cases((table.appeals > 0, table.appeals_won.fill_null(0))))
     table = table.mutate(**{name: _last_of_others(table, group) for group, name in ends.items()})
     stored = engine.store("context", table.select(*[c for c in table.columns if c in reads or c in _KEPT]))
-    engine.drop("bans_at", "members", "rules", *[f"{group}_record" for group in GROUPS])
+    engine.drop("bans_at", "members", "rules", "appeals", *[f"{group}_record" for group in GROUPS])
     return stored

@@ -140,7 +140,10 @@ class Surroundings:
             complained.complained_at < seen.started_at,
             seen.day < complained.until_day,
         ]
-        return seen.left_join(complained, known).select(seen, to_complainer=complained.complainer.notnull())
+        # Until some complaint named its callee, nobody knows whether a callee had complained.
+        first = complained.complained_at.min().as_scalar()
+        found = ibis.cases((first < seen.started_at, complained.complainer.notnull()))
+        return seen.left_join(complained, known).select(seen, to_complainer=found)
 
 
 def complaints(engine: Engine, lake: Lake, numbers: ir.Table, first_day: int, last_day: int) -> ir.Table:

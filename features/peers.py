@@ -38,9 +38,7 @@ def with_peers(engine: Engine, frame: ir.Table, catalogue: Sequence[Feature]) ->
         parts.append((engine.store(f"peers_by_{by}", frame.group_by("as_of_day", by).aggregate(**sums)), ["as_of_day", by]))
     if ranks:
         parts.append((engine.store("peer_ranks", _ranks(frame, ranks)), list(_AT)))
-    for part, keys in parts:
-        frame = beside(frame, [part], keys)
-    return frame, answers
+    return beside(frame, *parts), answers
 
 
 def _sum(need: PeerNeed) -> ir.Value:

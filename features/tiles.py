@@ -176,7 +176,7 @@ def call_tiles(
         "call_callees": callee_measures(few),
         "call_travel": travel_measures(engine, few),
     }
-    table = beside(table, [engine.store(name, part) for name, part in parts.items()], _KEYS)
+    table = beside(table, *[(engine.store(name, part), _KEYS) for name, part in parts.items()])
     tiles = engine.store("call_tiles", layers.dated(table))
     engine.drop("call_sums", "call_layers", "call_regions", *parts, "region_days", "calls_mixed", "calls_until")
     return tiles

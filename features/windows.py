@@ -69,15 +69,16 @@ def by_window(segments: ir.Table, needs: list[Need]) -> ir.Table:
     return segments.group_by("line", "as_of_day").aggregate(**columns)
 
 
-def beside(frame: ir.Table, parts: Sequence[ir.Table], keys: Sequence[str]) -> ir.Table:
-    """A frame with the columns of tables that have at most one row for its keys, null where they have none."""
+def beside(frame: ir.Table, *parts: tuple[ir.Table, Sequence[str]]) -> ir.Table:
+    """A frame with the columns of tables that have at most one row for its keys, null where they have none.
+
+    parts: each table with the columns it shares with the frame.
+    """
     frame = frame.view()  # a frame that is itself a join would be joined as one chain, without its computed columns
     joined = frame
-    for index, part in enumerate(parts):
-        same = [frame[key] == part[key] for key in keys]
-        joined = joined.left_join(part, same, rname=f"{{name}}__{index}")
-    added = [part[column] for part in parts for column in part.columns if column not in keys]
-    return joined.select(frame, *added)
+    for index, (part, keys) in enumerate(parts):
+        joined = joined.left_join(part, [frame[key] == part[key] for key in keys], rname=f"{{name}}__{index}")
+    return joined.select(frame, *[part[column] for part, keys in parts for column in part.columns if column not in keys])
 
 
 def fill(frame: ir.Table, needs: list[Need]) -> ir.Table:
@@ -90,7 +91,7 @@ def fill(frame: ir.Table, needs: list[Need]) -> ir.Table:
     counts = (
         frame.group_by("as_of_day").aggregate(**{f"{name}__rows": frame[name].count() for name in proofs}) if proofs else None
     )
-    joined = frame if counts is None else beside(frame, [counts], ["as_of_day"])
+    joined = frame if counts is None else beside(frame, (counts, ["as_of_day"]))
     columns: dict[str, ir.Value] = {}
     for need in needs:
         if not need.what.zero:

@@ -48,6 +48,7 @@ class View:
         self.tables, self.settings, self.t = tables, settings, t
         self.known_lines = {row["line_id"]: row for row in self.visible("lines")}
         self.bans = self.visible("bans")
+        self._memo: dict = {}
         self.calls_of, self.complaints_of, self.messages_of = (
             self._by_line(name) for name in ("calls", "complaints", "messages")
         )
@@ -95,8 +96,13 @@ class View:
         """All known lines of a group, given up ones too."""
         return [row for row in self.known_lines.values() if value is not None and row[by] == value]
 
-    def recorded(self, table: str, has) -> bool:
-        """Whether any eligible line has a row with a value in the last 28 days: else nobody keeps it."""
+    def recorded(self, table: str, has, name: str) -> bool:
+        """Whether any eligible line has a row with a value in the last 28 days: else nobody keeps it (`name`d)."""
+        if (table, name) not in self._memo:
+            self._memo[table, name] = self._recorded(table, has)
+        return self._memo[table, name]
+
+    def _recorded(self, table: str, has) -> bool:
         of = {"calls": self.calls_of, "complaints": self.complaints_of, "messages": self.messages_of}[table]
         return any(has(row) for line in self.eligible for row in of[line.id] if row["day"] >= self.t - 28)
 
@@ -136,7 +142,7 @@ class Line:
 
     def __init__(self, view: View, row: dict):
         self.view, self.row, self.id, self.t = view, row, row["line_id"], view.t
-        self._memo: dict = {}
+        self.memo: dict = {}
 
     def _rows(self, of: dict[str, list[dict]], days: int) -> list[dict]:
         return [row for row in of[self.id] if row["day"] >= self.t - days]
@@ -185,6 +191,11 @@ class Line:
             return False
         inside = opens <= second < closes if opens < closes else second >= opens or second < closes
         return not inside
+
+    def may_call_complainer(self, call: dict) -> bool:
+        """Whether any complaint that named its callee was known when the call was placed."""
+        rows = self.view.tables.get("complaints", [])
+        return any(row.get("callee_id") is not None and row["known_at"] < call["started_at"] for row in rows)
 
     def to_complainer(self, call: dict) -> bool:
         return any(

@@ -183,7 +183,8 @@ def random_world(
                 "call_id": f"c{i:05d}",
                 "line_id": pick(*lines, "unknown"),
                 "started_at": event,
-                "callee_id": 7_000_000 + number,
+                "callee_id": None if number == 5 else 7_000_000 + number,
+                "agent_id": pick("a1", "a2", None) if optional else None,
                 "callee_block": None if number == 3 else number // 10,
                 "answered": answered,
                 "duration_s": float(pick(1, 5, 5.001, 30, 60, 200.25)) if answered else 0.0,
@@ -240,4 +241,17 @@ def random_world(
                 "note": None,
             }
             put("policies", row)
+    return MemoryLake(tables)
+
+
+def merged(*worlds: MemoryLake) -> MemoryLake:
+    """Several worlds as one company: carriers, pools and callees are shared, lines and events are each world's own."""
+    keys = {"lines": "line_id", "calls": "call_id", "complaints": "complaint_id", "bans": "ban_id", "messages": "message_id"}
+    tables: dict[str, list[dict]] = {name: [] for name in SCHEMAS}
+    for number, world in enumerate(worlds):
+        for table, rows in world.tables.items():
+            if table == "policies" and tables["policies"]:
+                continue  # a carrier has one policy at a time
+            own = {name for name in ("line_id", keys.get(table, "")) if name in SCHEMAS[table]}
+            tables[table] += [row | {name: f"w{number}-{row[name]}" for name in own} for row in rows]
     return MemoryLake(tables)
