@@ -41,7 +41,9 @@ def column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 def instants(kind: pa.DataType, zone=UTC) -> pa.Array:
     moments = [row["started_at"].astimezone(zone) for row in small()["calls"]]
-    return pa.array([moment if kind.tz else moment.replace(tzinfo=None) for moment in moments], kind)
+    if kind.tz:  # by way of UTC: pyarrow misreads other zones of Python once pandera is loaded
+        return pa.array([moment.astimezone(UTC) for moment in moments], pa.timestamp("us", "UTC")).cast(kind)
+    return pa.array([moment.replace(tzinfo=None) for moment in moments], kind)
 
 
 CALLS = disk.arrow(small()["calls"])
@@ -53,9 +55,7 @@ VARIANTS = {
     "seconds": lambda t: column(t, "started_at", instants(pa.timestamp("s", "UTC"))),
     "milliseconds": lambda t: column(t, "started_at", instants(pa.timestamp("ms", "UTC"))),
     "nanoseconds": lambda t: column(t, "started_at", instants(pa.timestamp("ns", "UTC"))),
-    "other zone": lambda t: column(
-        t, "started_at", instants(pa.timestamp("us", "America/New_York"), ZoneInfo("America/New_York"))
-    ),
+    "other zone": lambda t: column(t, "started_at", t["started_at"].cast(pa.timestamp("us", "America/New_York"))),
     "no zone": lambda t: column(t, "started_at", instants(pa.timestamp("us"), SHANGHAI)),
     "no zone, ns": lambda t: column(t, "started_at", instants(pa.timestamp("ns"), SHANGHAI)),
     "integer ids": lambda t: column(t, "callee_id", pa.array([int(v) for v in t["callee_id"].to_pylist()])),
