@@ -75,7 +75,8 @@ def test_the_ceilings_that_keep_the_stack_running_are_kept():
 def test_make_and_continuous_integration_run_the_same_suite():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK) and script.read_text().splitlines()[-1] == "exec make test"
-    said = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    said = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True, env=alone).stdout
     assert said.strip().splitlines()[-1] == ".venv/bin/python -m pytest"
 
 
