@@ -1,0 +1,78 @@
+"""The keyed hash of personal ids, and the key."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_schemas.errors import BadInput
+from data_schemas.hashing import CalleeKey, hashed_view, load_key
+from tests.data_schemas import disk
+from tests.data_schemas.disk import load, small, write
+
+
+@given(secret=st.binary(min_size=1, max_size=100), value=st.text(st.characters(codec="utf-8"), min_size=1, max_size=200))
+def test_an_id_is_hashed_by_keyed_blake2b_of_its_text(secret, value):
+    key = secret if len(secret) <= 64 else hashlib.blake2b(secret, digest_size=64).digest()
+    digest = hashlib.blake2b(value.strip(" ").encode(), digest_size=8, key=key, person=b"bancast id").digest()
+    assert CalleeKey(secret).hash(value) == int.from_bytes(digest, "big", signed=True)
+
+
+def test_numbers_that_differ_in_their_last_two_digits_share_a_block_and_no_hash():
+    key = CalleeKey(b"k")
+    values = ["13800130001", "138-0013 0099", "+13800130042", "13800130100", "1234", "alice", ""]
+    one, two, three, other, *none = key.blocks(values).to_pylist()
+    assert one == two == three != other and none == [None, None, None]
+    assert len({*key.hashes(values).tolist(), one, other}) == len(values) + 2
+
+
+def test_another_key_gives_other_hashes():
+    assert CalleeKey(b"a").hash("13800130001") != CalleeKey(b"b").hash("13800130001")
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    values=st.lists(st.one_of(st.none(), st.sampled_from(["", " ", " a", "a ", "13800130001"]), st.text(max_size=9)), min_size=1)
+)
+def test_the_view_gives_each_row_the_hash_of_its_id(values):
+    values = [value and value.replace("\0", "") for value in values]
+    con, key = duckdb.connect(), CalleeKey(b"k")
+    con.register("given", disk.pa.table({"n": range(len(values)), "callee_id": disk.pa.array(values, disk.pa.string())}))
+    con.execute("CREATE TEMP VIEW raw AS SELECT * FROM given")
+    view = hashed_view(con, key, "raw", {"callee_id": "VARCHAR"}, ("callee_id",), True)
+    got = con.execute(f"SELECT callee_id, __callee_block FROM {view} ORDER BY n").fetchall()
+    clean = [(value or "").strip(" ") for value in values]
+    assert got == [(key.hash(value), key.blocks([value])[0].as_py()) if value else (None, None) for value in clean]
+
+
+def test_the_home_keeps_a_key_of_its_own_that_only_its_owner_reads(tmp_path):
+    folder, home = write(tmp_path / "in", small()), tmp_path / "home"
+    load(folder, home)
+    path = home / "callee.key"
+    assert os.stat(path).st_mode & 0o777 == 0o600 and len(path.read_bytes()) == 64
+    before = path.read_bytes()
+    load(folder, home)
+    assert path.read_bytes() == before
+    load(folder, tmp_path / "other")
+    assert (tmp_path / "other" / "callee.key").read_bytes() != before, "homes have different keys"
+
+
+def test_a_key_that_is_given_is_not_written(tmp_path):
+    home = tmp_path / "home"
+    load(write(tmp_path / "in", small()), home, callee_key="a secret of the company")
+    assert not (home / "callee.key").exists()
+    assert "a secret of the company" not in disk.contents(home)
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "not readable"), (b" \n", "is empty")])
+def test_a_key_file_that_gives_no_key_is_named(tmp_path, content, says):
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadInput, match=f"key: callee key {says}"):
+        load_key(disk.settings(tmp_path, callee_key_file=path), tmp_path)
