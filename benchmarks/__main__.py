@@ -1,88 +1,141 @@
-"""`python -m benchmarks`: quality and speed on small worlds; see --help for the sizes of the documents."""
+"""Measurements, printed as Markdown tables: `quality` on worlds, `table` on a finished table, `speed`.
+
+Without a word: quality and speed on small sizes, in minutes. --full takes the sizes of the documents, which take an hour.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-KINDS = ("threshold", "complaints", "pool", "quality")
+from benchmarks.worlds import make_world
+from data_schemas.errors import BadInput
+from pipelines.runtime import QUIET
+from simulator import simulate
+
+KINDS = ("threshold", "complaints", "pool", "quality", "sim")
+SIZES = {
+    "quality": {False: (350, 120, 15.0), True: (1500, 180, 40.0)},
+    "speed": {False: (400, 120, 20.0), True: (3000, 180, 34.0)},
+}
+"""Lines, days and calls a line and day, small and full."""
 
 
-def main() -> None:
-    """Run what was asked for and print Markdown tables."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("all", "quality", "speed", "table"), default="all")
-    parser.add_argument("--world", type=Path, action="append", help="folder in the contracts to judge on, instead of made ones")
-    parser.add_argument("--kinds", default=",".join(KINDS), help="made worlds to judge on")
-    parser.add_argument("--lines", type=int, default=400)
-    parser.add_argument("--days", type=int, default=150)
-    parser.add_argument("--calls", type=float, default=25, help="calls a line and day")
-    parser.add_argument("--seed", type=int, default=21)
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each speed measurement; the median counts")
-    parser.add_argument("--file", type=Path, help="table: a CSV with one row a line")
-    parser.add_argument("--label", default="label")
-    parser.add_argument("--id", default="line_id")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
-    told = parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    found.add_argument("what", nargs="?", choices=("all", "quality", "speed", "table"), default="all")
+    found.add_argument("--full", action="store_true", help="the sizes of the documents")
+    found.add_argument("--world", type=Path, action="append", help="quality: a folder of tables, instead of made ones")
+    found.add_argument("--kinds", default=",".join(KINDS), help="quality: worlds to make (default: %(default)s)")
+    found.add_argument("--lines", type=int, help="lines of a made world")
+    found.add_argument("--days", type=int, help="its days")
+    found.add_argument("--calls", type=float, help="its calls a line and day")
+    found.add_argument("--seed", type=int, default=21, help="its seed (default: %(default)s)")
+    found.add_argument("--repeat", type=int, default=3, help="speed: runs of each measurement; the median counts")
+    found.add_argument("--file", type=Path, help="table: a CSV or Parquet file with one row a line")
+    found.add_argument("--label", default="label", help="table: its column of 0 and 1")
+    found.add_argument("--id", default="line_id", help="table: its column that names a row")
+    found.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+    found.add_argument("--out", type=Path, help="also write FILE.md and FILE.json", metavar="FILE")
+    return found
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run what was asked for, print it, and write it where --out says."""
+    told = parser().parse_args(words)
+    wrong = sorted(set(told.kinds.split(",")) - set(KINDS))
+    if wrong:
+        parser().error(f"--kinds: no world `{wrong[0]}`; there are {', '.join(KINDS)}")
     if told.what == "table" and told.file is None:
-        parser.error("table needs --file")
+        parser().error("table needs --file")
+    for path in (*(told.world or ()), *filter(None, [told.file])):
+        if not path.exists():
+            parser().error(f"{path}: no such file or folder")
+    for name, value in QUIET.items():  # as the command line does, before LightGBM's threads exist
+        os.environ.setdefault(name, value)
+    logging.captureWarnings(True)  # MLflow's, about signatures, go to a logger that nobody reads
+    try:
+        found = _found(told)
+    except BadInput as error:
+        tell(str(error))
+        return 2
+    told_as_json = json.dumps(found, indent=1, allow_nan=False, default=float)
+    text = "\n\n".join(markdown(rows) for rows in found.values())
+    if told.out:
+        told.out.with_name(told.out.name + ".md").write_text(text + "\n", encoding="utf-8")
+        told.out.with_name(told.out.name + ".json").write_text(told_as_json + "\n", encoding="utf-8")
+    print(told_as_json if told.json else text)
+    return 0
+
+
+def _found(told: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     if told.what in ("all", "quality"):
         found["quality"] = _quality(told)
     if told.what == "table":
-        from benchmarks.quality import table_quality
+        from benchmarks.finished import table_quality
 
-        found["table"] = table_quality(told.file, told.label, told.id, _tell)
+        found["table"] = table_quality(told.file, told.label, told.id, tell)
     if told.what in ("all", "speed"):
-        from benchmarks.speed import speed
+        from benchmarks.speed import machine, speed
 
-        found["speed"] = speed(told.lines, told.days, told.calls, told.repeat, _tell)
-    print(json.dumps(found, indent=1) if told.json else "\n\n".join(markdown(rows) for rows in found.values()))
+        found["speed"] = speed(*_sizes(told, "speed"), told.repeat, tell)
+        found["machine"] = [machine()]
+    return found
 
 
 def _quality(told: argparse.Namespace) -> list[dict[str, Any]]:
     from benchmarks.quality import world_quality
-    from benchmarks.worlds import make_world
 
+    lines, days, calls = _sizes(told, "quality")
+    if told.world:
+        return [row for folder in told.world for row in world_quality(folder, tell)]
     rows = []
-    with tempfile.TemporaryDirectory(prefix="bancast-worlds-") as work:
-        for folder in told.world or [Path(work) / kind for kind in told.kinds.split(",")]:
-            if not told.world:
-                _tell(f"{folder.name}: make")
-                make_world(folder.name, folder, told.lines, told.days, told.calls, told.seed)
-            rows += world_quality(folder, _tell)
-    shown = (
-        "world",
-        "who",
-        "bans",
-        "average_precision",
-        "ratio",
-        "roc_auc",
-        "precision_top_5pct",
-        "attainable_precision_top_5pct",
-    )
-    return [{name: row.get(name) for name in (*shown, "early", "expected_over_observed", "brier")} for row in rows]
+    for kind in told.kinds.split(","):
+        with tempfile.TemporaryDirectory(prefix="bancast-world-") as work:
+            tell(f"{kind}: make {lines} lines, {days} days, {calls} calls a line and day")
+            folder = Path(work) / kind
+            if kind == "sim":
+                simulate(folder, lines=lines, days=days, calls_per_line_day=calls, seed=told.seed)
+            else:
+                make_world(kind, folder, lines, days, calls, told.seed)
+            rows += world_quality(folder, tell)
+    return rows
+
+
+def _sizes(told: argparse.Namespace, what: str) -> tuple[int, int, float]:
+    lines, days, calls = SIZES[what][told.full]
+    return told.lines or lines, told.days or days, told.calls or calls
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """Rows as a Markdown table; numbers with three digits after the point."""
+    """Rows as a Markdown table: fractions with three digits after the point, large numbers with one, nothing where None."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [" | ".join(names), " | ".join("---" for _ in names)]
-    for row in rows:
-        cells = [row.get(name) for name in names]
-        lines.append(" | ".join("" if c is None else f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells))
-    return "\n".join(f"| {line} |" for line in lines)
+    lines = [names, ["---"] * len(names), *([_cell(row.get(name)) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _tell(what: str) -> None:
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.1f}" if abs(value) >= 20 else f"{value:.3f}"
+    return str(value)
+
+
+def tell(what: str) -> None:
+    """A line of progress, to stderr."""
     print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: temporary homes are removed
+    sys.exit(main())
