@@ -37,7 +37,10 @@ def test_a_table_has_a_column_for_every_name_and_nothing_where_nothing_is_known(
     ]
 
 
-def test_a_finished_table_is_learnt_from_its_first_rows_and_judged_on_the_rest(tmp_path: Path) -> None:
+def test_a_finished_table_is_learnt_from_its_first_rows_and_judged_on_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BANCAST_TRAIN__ROUNDS", "20")
     rng = np.random.default_rng(4)
     table = pd.DataFrame(rng.normal(size=(600, 4)).round(3), columns=list("abcd"))
     label = (table["a"] + 0.5 * rng.normal(size=600) > 0.8).astype(int)

@@ -24,7 +24,7 @@ def test_speed_measures_floor_copy_ingest_features_a_morning_and_the_job(monkeyp
     monkeypatch.setattr(measured, "_run", lambda world, work: 0.5)  # the job has tests of its own, and takes a minute
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    rows = speed(60, 45, 6.0, 1, lambda what: None)
+    rows = speed(40, 30, 5.0, 1, lambda what: None)
     assert [row["what"].split(":")[0].split(" of ")[0] for row in rows[:3]] == [FLOOR.split(":")[0], COPY, "ingest"]
     assert all(row["seconds"] > 0 for row in rows) and rows[-1]["peak_gb"] == 0.5
     by = {row["what"]: row["seconds"] for row in rows}
