@@ -140,7 +140,12 @@ def _run(world: Path, work: Path) -> float:
         command = [sys.executable, "-m", "pipelines", "run", str(world), "--home", str(Path(fresh) / "home")]
         environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=Path(__file__).parents[1])
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # stopped from outside: the job must not outlive its home
+            process.kill()
+            process.wait()
+            raise
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             log.seek(0)
