@@ -33,8 +33,8 @@ demo: $(STAMP) ## simulate a small company, run the main job on it, say where ev
 	$(BIN)/bancast simulate demo-world --lines 300 --days 120 --seed 7
 	$(BIN)/bancast run demo-world --home demo-home
 
-test: $(STAMP) ## the whole test suite
-	$(BIN)/python -m pytest
+test: $(STAMP) ## the whole test suite, in two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

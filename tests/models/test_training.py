@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score
 
 from data_schemas.clock import day_date
 from data_schemas.lake import Lake
+from features.catalogue import CATALOGUE
 from models import tracking
 from models.pipeline import flat_settings
 from serving.published import Forecast
@@ -44,7 +45,7 @@ def test_the_run_has_every_setting_and_the_fingerprint_of_the_data(run, trained,
         assert found[name] == str(value)
     assert found["data_fingerprint"] == Lake(home.lake).fingerprint(UNTIL)
     assert found["until"] == str(day_date(UNTIL)) and found["rows"] == str(trained.report.rows)
-    assert found["bans"] == str(trained.report.bans) and int(found["features"]) > 200
+    assert found["bans"] == str(trained.report.bans) and len(CATALOGUE) >= int(found["features"]) > len(CATALOGUE) / 2
     gap = pd.Timestamp(found["test_from"]) - pd.Timestamp(found["train_until"])
     assert gap >= pd.Timedelta(days=max(settings.train.horizons))
     assert pd.Timestamp(found["test_to"]) < pd.Timestamp(day_date(UNTIL))
