@@ -50,15 +50,16 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: list[str] | None = None) -> int:
     """Run what was asked for, print it, and write it where --out says."""
-    told = parser().parse_args(words)
+    said = parser()
+    told = said.parse_args(words)
     wrong = sorted(set(told.kinds.split(",")) - set(KINDS))
     if wrong:
-        parser().error(f"--kinds: no world `{wrong[0]}`; there are {', '.join(KINDS)}")
+        said.error(f"--kinds: no world `{wrong[0]}`; there are {', '.join(KINDS)}")
     if told.what == "table" and told.file is None:
-        parser().error("table needs --file")
+        said.error("table needs --file")
     for path in (*(told.world or ()), *filter(None, [told.file])):
         if not path.exists():
-            parser().error(f"{path}: no such file or folder")
+            said.error(f"{path}: no such file or folder")
     for name, value in QUIET.items():  # as the command line does, before LightGBM's threads exist
         os.environ.setdefault(name, value)
     logging.captureWarnings(True)  # MLflow's, about signatures, go to a logger that nobody reads

@@ -7,7 +7,7 @@ Labels and eligibility are DESIGN.md's (section 4), on event times alone.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -82,8 +82,3 @@ def plain_scores(train: pd.DataFrame, test: pd.DataFrame, seed: int = 7) -> np.n
     model = lgb.LGBMClassifier(random_state=seed, verbose=-1, n_jobs=2)
     model.fit(train[features], train["label"])
     return np.asarray(model.predict_proba(test[features]))[:, 1]
-
-
-def weekly(last: date, weeks: int, every: int = 7) -> list[date]:
-    """`weeks` days ending at `last`, `every` days apart, ascending."""
-    return [last - timedelta(days=every * back) for back in reversed(range(weeks))]
