@@ -11,12 +11,11 @@ import numpy as np
 from lightgbm import LGBMClassifier
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from benchmarks.registered import registered
 from data_schemas.home import Home
 from data_schemas.settings import load_settings
 from models.baselines import logistic_scores
 from models.table import numeric_columns, read_table, train_table
-from models.tracking import connect
-from serving.published import Forecast
 
 SHARE = 0.75
 """Part of the rows, from the first, that is learnt from."""
@@ -39,9 +38,7 @@ def table_quality(file: Path, label: str, key: str, tell: Callable[[str], None])
         table.iloc[:start].to_csv(part, index=False)
         tell(f"{file.name}: train on {start} rows, {int(learnt.sum())} of them banned")
         report = train_table(home, settings, file=part, label=label, id=key)
-        registry = connect(home, settings)
-        name, number = report.version.rsplit("/", 1)
-        forecast = Forecast.read(registry.download(registry.resolve(name, number), home.model_cache))
+        forecast = registered(home, settings, report.version)
         scores = {"bancast": forecast.risks(table.iloc[start:])[:, forecast.headline]}
     values, _, _ = numeric_columns(table, {label, key})
     straight = logistic_scores(values[:start], learnt, np.ones(start), values[start:])

@@ -21,6 +21,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score
 
 from benchmarks.plain import plain_frame, plain_scores
+from benchmarks.registered import registered
 from data_schemas.clock import day_date
 from data_schemas.home import Home
 from data_schemas.ingest import ingest
@@ -33,7 +34,6 @@ from models.dataset import Dataset, build_dataset
 from models.evaluation import Judged, evaluate
 from models.labels import as_of_days, days_to_ban, label_name, labels, read_outcomes
 from models.pipeline import last_midnight, snapshot_task
-from models.tracking import connect
 from models.training import train
 from serving.published import Forecast
 
@@ -153,9 +153,7 @@ def _learn(lake: Lake, home: Home, settings: Settings, cut: int) -> tuple[Datase
     """What `models.pipeline.train_lake` does, keeping the training rows; the version it registered, read from the registry."""
     data = build_dataset(lake, settings, last_midnight(lake, day_date(cut)), scratch=home.scratch)
     report = train(snapshot_task(data, settings), home, settings)
-    registry = connect(home, settings)
-    name, number = report.version.rsplit("/", 1)
-    return data, Forecast.read(registry.download(registry.resolve(name, number), home.model_cache))
+    return data, registered(home, settings, report.version)
 
 
 def _judged(lake: Lake, settings: Settings, table: pd.DataFrame, end: int) -> tuple[Judged, pd.DataFrame]:
