@@ -18,7 +18,7 @@ from features.engine import Engine, open_engine
 from features.feature import LONGEST, Feature, Measure, Need, Presence
 from features.localtime import calendar
 from features.peers import with_peers
-from features.presence import distinct_segments
+from features.presence import distinct_windows
 from features.windows import beside, by_segment, by_window, fill, spread, with_longest
 
 IDS = ("line_id", "carrier", "number_pool", "team")
@@ -80,17 +80,13 @@ def _parts(
             parts = engine.store(f"{source}_segments", by_segment(spread(facts, snapshots), counted))
             yield source, engine.store(f"{source}_windows", by_window(parts, counted))
             engine.drop(f"{source}_segments")
-        presences = list({need.what.name: need.what for need in own if isinstance(need.what, Presence)}.values())
-        for column in sorted({presence.column for presence in presences}):
-            alike = [presence for presence in presences if presence.column == column]
-            reach = LONGEST if any(presence.fresh for presence in alike) else 0
+        presences = [need for need in own if isinstance(need.what, Presence)]
+        for column in sorted({need.what.column for need in presences if isinstance(need.what, Presence)}):
+            alike = [need for need in presences if isinstance(need.what, Presence) and need.what.column == column]
+            reach = LONGEST if any(isinstance(need.what, Presence) and need.what.fresh for need in alike) else 0
             met = lake.read(engine.con, source, first - reach, last)
             met = met.select("line_id", "day", "known_day", "gone_day", value=met[column])
-            for name, segments in distinct_segments(engine, events.of_known_lines(met, numbers), alike, snapshots).items():
-                parts = engine.store(f"{name}_segments", segments.rename({f"{name}__sum": name}))
-                kept = [need for need in own if need.what.name == name]
-                yield f"{source}: {name}", engine.store(f"{name}_windows", by_window(parts, kept))
-            engine.drop(*[f"{source}_{column}_{kind}" for kind in ("facts", "late", "corrected", "values")])
+            yield f"{source}: {column}", distinct_windows(engine, events.of_known_lines(met, numbers), alike, snapshots)
 
 
 def _line_days(

@@ -1,9 +1,9 @@
 """Exact distinct counts for every window from one pass over (line, value, day).
 
-A value met on day d counts at as_of t in each window that reaches back to d, until a later day on which the line met it
-again is known: from then on that later day counts in its stead. So each record is one fact of `windows`, known from `since`
-to `until`, and facts add up: no window needs a count of its own. Of several records of one day all but one have no time to
-count in, so they need not be put together first.
+A value met on a day counts in a window unless the line met it on an earlier day of that window, too: so the day on which it was
+met before, looked up once, tells every window. A record counts from the day on which it became known. What was met before stays
+what it is as long as the earlier record was known no later and none was taken back, which is nearly always; the few values of
+which that is not true are worked out anew at each as_of.
 """
 
 from __future__ import annotations
@@ -12,113 +12,94 @@ import ibis
 import ibis.expr.types as ir
 
 from features.engine import Engine
-from features.feature import LONGEST, Presence
+from features.feature import LONGEST, WINDOWS, Need, Presence
 from features.windows import NEVER, segment_of, spread
 
 _KEYS = ("line", "value")
+_PLACED = ("line", "as_of_day", "segment", "before", "n")
 
 
-def distinct_segments(engine: Engine, met: ir.Table, presences: list[Presence], snapshots: ir.Table) -> dict[str, ir.Table]:
-    """How many values each line last met, or freshly met, in each segment of days before each as_of.
+def distinct_windows(engine: Engine, met: ir.Table, needs: list[Need], snapshots: ir.Table) -> ir.Table:
+    """How many values each line met, or freshly met, in each window before each as_of.
 
     met: line, day, known_day, gone_day, value; one row an event, from 28 days before the longest window where a presence is
-    fresh. presences: all of the same source and column. Returns for each presence's name a table of line, as_of_day, segment
-    and that name.
+    fresh. needs: of presences of one source and column. Returns line, as_of_day and a column a need.
     """
+    presences = [need.what for need in needs if isinstance(need.what, Presence)]
     label = f"{presences[0].source}_{presences[0].column}"
     met = met.filter(met.value.notnull())
     if all(presence.few for presence in presences):
-        values = met.select("value").distinct()
-        coded = engine.store(f"{label}_values", values.mutate(code=ibis.row_number().over(order_by=values.value).cast("int32")))
-        met = met.join(coded, "value").select("line", "day", "known_day", "gone_day", value=coded.code)
-        # Of the records that stand, the one known first tells all that the others of its day could.
-        met = met.group_by("line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min())
-        met = met.select("line", "day", "known_day", "gone_day", "value")
-    corrected = engine.store(f"{label}_corrected", met.filter(met.gone_day.notnull()).select(*_KEYS).distinct())
-    usual, slow = met, None
-    if engine.scalar(corrected.count()):
-        usual, slow = met.anti_join(corrected, list(_KEYS)), met.semi_join(corrected, list(_KEYS))
-    facts = engine.store(f"{label}_facts", _facts(engine, label, usual.mutate(since=usual.known_day)))
-    found = {}
-    for presence in presences:
-        own = facts.filter(facts.fresh_until > facts.since) if presence.fresh else facts
-        own = own.mutate(until=own.fresh_until if presence.fresh else own.next_since)
-        placed = spread(own.select("line", "day", "since", "until", "n"), snapshots)
-        counts = placed.group_by("line", "as_of_day", "segment").aggregate(**{presence.name: placed.n.sum().cast("int64")})
-        found[presence.name] = counts if slow is None else ibis.union(counts, _by_snapshot(slow, presence, snapshots))
-    return found
+        met = _once_a_day(engine, label, met)
+    odd = engine.store(f"{label}_odd", _odd(met))
+    slow = None
+    if engine.scalar(odd.count()):
+        met, slow = met.anti_join(odd, list(_KEYS)), met.semi_join(odd, list(_KEYS))
+    placed = spread(engine.store(f"{label}_facts", _facts(met)), snapshots).select(*_PLACED)
+    if slow is not None:
+        placed = ibis.union(placed, _by_snapshot(slow, snapshots).select(*_PLACED))
+    counts = {need.column: _count(placed, need) for need in needs}
+    table = engine.store(f"{label}_windows", placed.group_by("line", "as_of_day").aggregate(**counts))
+    engine.drop(f"{label}_odd", f"{label}_facts", f"{label}_values")
+    return table
 
 
-def _facts(engine: Engine, label: str, met: ir.Table) -> ir.Table:
-    """Facts of records that were never corrected, alike ones counted: line, day, since, next_since, fresh_until, n.
+def _count(placed: ir.Table, need: Need) -> ir.IntegerValue:
+    """Values met in the window and not on an earlier day of it; fresh ones: on no day of the 28 before."""
+    inside = placed.segment <= WINDOWS.index(need.days)
+    first = placed.before.isnull()
+    if isinstance(need.what, Presence) and not need.what.fresh:
+        first = first | (placed.before < placed.as_of_day - need.days)
+    return placed.n.sum(where=inside & first).cast("int64")
 
-    next_since: the day on which the value's next meeting became known. fresh_until: the day on which a meeting in the 28 days
-    before became known (not after `since`: never fresh).
+
+def _once_a_day(engine: Engine, label: str, met: ir.Table) -> ir.Table:
+    """Few values, met over and over: small numbers in their place, and of a day's records that stand the one known first."""
+    values = met.select("value").distinct()
+    coded = engine.store(f"{label}_values", values.mutate(code=ibis.row_number().over(order_by=values.value).cast("int32")))
+    met = met.join(coded, "value").select("line", "day", "known_day", "gone_day", value=coded.code)
+    met = met.group_by("line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min())
+    return met.select("line", "day", "known_day", "gone_day", "value")
+
+
+def _odd(met: ir.Table) -> ir.Table:
+    """Values with a record that was taken back, or that became known after a later day's record had."""
+    # Only a record known two days late or more can be overtaken by one of a later day.
+    late = met.semi_join(met.filter(met.known_day > met.day + 1).select(*_KEYS).distinct(), list(_KEYS))
+    along = ibis.window(group_by=list(_KEYS), order_by=["day", "known_day"])
+    steps = late.mutate(earlier=late.day.lag().over(along), heard=late.known_day.lag().over(along))
+    overtaken = steps.filter((steps.earlier < steps.day) & (steps.heard > steps.known_day)).select(*_KEYS)
+    return ibis.union(met.filter(met.gone_day.notnull()).select(*_KEYS), overtaken, distinct=True)
+
+
+def _facts(met: ir.Table) -> ir.Table:
+    """Values met by a line on a day and known from one day on, counted by `before`, the day on which they were met before.
+
+    before: null where that is more than 28 days earlier, or never: no window reaches both.
     """
-    late = engine.store(f"{label}_late", met.filter(met.known_day > met.day).select(*_KEYS).distinct())
-    if not engine.scalar(late.count()):
-        return _counted(_prompt(met))
-    return _counted(ibis.union(_prompt(met.anti_join(late, list(_KEYS))), _delayed(met.semi_join(late, list(_KEYS)))))
+    along = ibis.window(group_by=list(_KEYS), order_by=["day", "known_day"])
+    steps = met.select("line", "day", since="known_day", earlier=met.day.lag().over(along))
+    steps = steps.filter(steps.earlier.isnull() | (steps.earlier < steps.day))  # of one day's records the one known first
+    before = ibis.cases((steps.day - steps.earlier <= LONGEST, steps.earlier)).cast("int32")
+    steps = steps.select("line", "day", "since", before=before)
+    facts = steps.group_by("line", "day", "since", "before").aggregate(n=steps.count())
+    return facts.mutate(until=ibis.literal(NEVER, type="int32"))
 
 
-def _prompt(met: ir.Table) -> ir.Table:
-    """For values whose every record was known on its own day: only the neighbouring records matter."""
-    along = ibis.window(group_by=list(_KEYS), order_by="day")
-    days = met.select("line", "day", "since", following=met.day.lead().over(along), gap=met.day - met.day.lag().over(along))
-    return days.select(
-        "line",
-        "day",
-        "since",
-        next_since=days.following.fill_null(NEVER).cast("int32"),
-        fresh_until=ibis.cases((days.gap <= LONGEST, days.day), else_=NEVER).cast("int32"),
-    )
-
-
-def _delayed(met: ir.Table) -> ir.Table:
-    """For values with late records: what counts changes on the day each record became known."""
-    along = {"group_by": list(_KEYS), "order_by": "day"}
-    following = met.since.min().over(ibis.window(**along, rows=(1, None)))
-    before = met.since.min().over(ibis.window(**along, range=(-LONGEST, -1)))
-    # Several records of one day: the one known first stands for the day's freshness.
-    first = ibis.row_number().over(ibis.window(group_by=[*_KEYS, "day"], order_by="since")) == 0
-    return met.select(
-        "line",
-        "day",
-        "since",
-        next_since=following.fill_null(NEVER).cast("int32"),
-        fresh_until=ibis.cases((first, before.fill_null(NEVER)), else_=met.since).cast("int32"),
-    )
-
-
-def _counted(facts: ir.Table) -> ir.Table:
-    """Counts alike facts. Past the longest window all gaps are alike."""
-
-    def clipped(until: ir.IntegerValue) -> ir.IntegerValue:
-        return ibis.cases((until > facts.day + LONGEST, NEVER), else_=until).cast("int32")
-
-    facts = facts.mutate(next_since=clipped(facts.next_since), fresh_until=clipped(facts.fresh_until))
-    return facts.group_by("line", "day", "since", "next_since", "fresh_until").aggregate(n=facts.count())
-
-
-def _by_snapshot(met: ir.Table, presence: Presence, snapshots: ir.Table) -> ir.Table:
-    """For the few values with corrected records: what was visible is worked out anew at each as_of."""
-    reach = 2 * LONGEST if presence.fresh else LONGEST
+def _by_snapshot(met: ir.Table, snapshots: ir.Table) -> ir.Table:
+    """The same at each as_of, one by one, from what was visible there."""
     seen = met.join(
         snapshots,
         [
             met.day < snapshots.as_of_day,
-            snapshots.as_of_day <= met.day + reach,
+            snapshots.as_of_day <= met.day + 2 * LONGEST,
             met.known_day < snapshots.as_of_day,
             met.gone_day.isnull() | (met.gone_day >= snapshots.as_of_day),
         ],
     )
     days = seen.select("line", "as_of_day", "value", "day").distinct()
-    key = ["line", "as_of_day", "value"]
-    if presence.fresh:
-        gap = days.day - days.day.lag().over(ibis.window(group_by=key, order_by="day"))
-        kept = days.mutate(gap=gap)
-        kept = kept.filter((kept.gap.isnull() | (kept.gap > LONGEST)) & (kept.as_of_day <= kept.day + LONGEST))
-    else:
-        kept = days.group_by(*key).aggregate(day=days.day.max())
-    kept = kept.mutate(segment=segment_of(kept.as_of_day - kept.day))
-    return kept.group_by("line", "as_of_day", "segment").aggregate(**{presence.name: kept.count().cast("int64")})
+    along = ibis.window(group_by=["line", "as_of_day", "value"], order_by="day")
+    days = days.mutate(earlier=days.day.lag().over(along))
+    days = days.filter(days.as_of_day <= days.day + LONGEST)
+    before = ibis.cases((days.day - days.earlier <= LONGEST, days.earlier)).cast("int32")
+    days = days.select("line", "as_of_day", segment=segment_of(days.as_of_day - days.day), before=before)
+    return days.group_by("line", "as_of_day", "segment", "before").aggregate(n=days.count())
