@@ -14,14 +14,12 @@ from data_schemas.clock import day_date
 from data_schemas.errors import BadInput
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.build import IDS, build_features, missing_features
+from features.build import IDS, build_features, feature_batches, missing_features
 from features.catalogue import CATALOGUE
 from features.feature import Feature
 from models.labels import Outcomes, labels, read_outcomes
 
 Progress = Callable[[str, float], None]
-BATCH_ROWS = 500_000
-"""Rows of features held in memory before thinning."""
 
 
 @dataclass
@@ -91,11 +89,8 @@ def build_dataset(
     parts = []
     # Lines that came later must not decide how many rows are kept.
     lines = max(1, sum(lake.rows("lines", until).values()))
-    size = max(1, BATCH_ROWS // lines)
-    batches = [days[start : start + size] for start in range(0, len(days), size)]
     share = min(1.0, settings.train.max_rows / (lines * len(days)))
-    for number, batch in enumerate(batches):
-        table = build_features(lake, settings, batch, _part_of(tell, number, len(batches)), catalogue, scratch)
+    for table in feature_batches(lake, settings, days, lambda step, done: tell(f"features: {step}", done), catalogue, scratch):
         outcome = labels(table, outcomes, settings.train.horizons)
         weight = thin(table, outcome, share, settings.train.seed)
         kept = (weight > 0) & outcome.notna().any(axis=1).to_numpy()
@@ -108,10 +103,6 @@ def build_dataset(
     features = [feature for feature in catalogue if feature.name not in lacking]
     table = table.drop(columns=sorted(lacking))
     return Dataset(table, outcome, weight, features, outcomes, lake.fingerprint(until), missing)
-
-
-def _part_of(tell: Progress, number: int, parts: int) -> Progress:
-    return lambda step, share: tell(f"features: {step}", (number + min(share, 1.0)) / parts)
 
 
 def thin(table: pd.DataFrame, outcome: pd.DataFrame, share: float, seed: int) -> np.ndarray:
