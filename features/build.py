@@ -85,7 +85,7 @@ def feature_batches(
         tell("events", 0.02)
         for step, part in _parts(engine, lake, settings, wanted, snapshots, numbers, needs):
             passed += _WEIGHTS.get(step, 1)
-            tell(step, 0.02 + 0.8 * min(passed / whole, 1.0))
+            tell(step, min(0.02 + 0.8 * passed / whole, 0.82))
             parts.append(part)
         rows = engine.frame(frame.group_by("as_of_day").aggregate(rows=frame.count()))
         batches = _batches(wanted, dict(zip(rows["as_of_day"], rows["rows"], strict=True)))
