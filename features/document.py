@@ -19,7 +19,18 @@ A feature at `as_of` uses only what happened and was known strictly before that 
 [as_of - w, as_of). "Risk" says in which direction alone a feature may move the forecast: the models are held to it. "Needs" names
 optional tables or columns (and required ones): where they are not given, the feature is missing, and a run says so.
 
-To add one: one `declare(...)` in its family's module, its reference in `tests/features/`, its Chinese words
+`bancast features --from DATE --to DATE --every 7d --out table` writes a plain Parquet dataset: `table/as_of=DATE/part-0.parquet`, one
+row an eligible line, the columns below and a label `ban_7d` a horizon. `table/_columns.json` says what each column means, and so does
+the metadata of each field.
+
+| in | read it with |
+|---|---|
+| pandas | `pd.read_parquet("table")` |
+| Polars | `pl.scan_parquet("table/*/*.parquet", hive_partitioning=True)` |
+| DuckDB | `from read_parquet('table/*/*.parquet', hive_partitioning = true)` |
+| Spark | `spark.read.parquet("table")` |
+
+To add a feature: one `declare(...)` in its family's module, its reference in `tests/features/`, its Chinese words
 (`python tools/texts.py` names what lacks them), and this page anew.
 """
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from data_schemas.clock import day_date
 from data_schemas.errors import BadInput
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.build import IDS, build_features, feature_batches, missing_features
+from features.build import IDS, feature_batches, missing_features
 from features.catalogue import CATALOGUE
 from features.feature import Feature
 from models.labels import Outcomes, labels, read_outcomes
@@ -115,7 +116,7 @@ def thin(table: pd.DataFrame, outcome: pd.DataFrame, share: float, seed: int) ->
     return np.where(banned, 1.0, np.where(draw < share, 1.0 / share, 0.0))
 
 
-def labelled_table(
+def labelled_batches(
     lake: Lake,
     settings: Settings,
     days: Sequence[int],
@@ -123,11 +124,28 @@ def labelled_table(
     progress: Progress | None = None,
     scratch: Path | None = None,
     catalogue: Sequence[Feature] = CATALOGUE,
-) -> pd.DataFrame:
-    """Features and labels of the given as_of days, for `bancast features`: as_of, ids, features, a label a horizon."""
-    table = build_features(lake, settings, days, progress, catalogue, scratch)
-    outcome = labels(table, read_outcomes(lake, settings, until), settings.train.horizons)
-    return pd.concat([table, outcome], axis=1)
+) -> Iterator[pd.DataFrame]:
+    """Features and labels of the given as_of days, in parts of whole days: as_of, ids, features, a label a horizon."""
+    outcomes = read_outcomes(lake, settings, until)
+    for table in feature_batches(lake, settings, days, progress, catalogue, scratch):
+        yield pd.concat([table, labels(table, outcomes, settings.train.horizons)], axis=1)
+
+
+def column_docs(settings: Settings) -> list[dict[str, Any]]:
+    """What each column of `labelled_batches` means, in their order: name, doc, unit and, of a feature, its catalogue entry."""
+    ids = {
+        "as_of": "local midnight that the row looks back from; everything in it was known strictly before",
+        "line_id": "the line",
+        "carrier": "its carrier, as known at as_of",
+        "number_pool": "its number pool, as known at as_of",
+        "team": "its team, as known at as_of",
+    }
+    outcome = "1 when a ban begins in [as_of, as_of + {h} days), 0 when none does, missing while not known or censored"
+    return [
+        *[{"name": name, "doc": doc, "unit": "date" if name == "as_of" else "id"} for name, doc in ids.items()],
+        *[feature.describe() for feature in CATALOGUE],
+        *[{"name": f"ban_{h}d", "doc": outcome.format(h=h), "unit": "0 or 1"} for h in settings.train.horizons],
+    ]
 
 
 def id_columns(table: pd.DataFrame) -> list[str]:

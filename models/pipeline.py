@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from models import bundle
 from models.baselines import rule_limits
-from models.dataset import Dataset, build_dataset, labelled_table
+from models.dataset import Dataset, build_dataset, labelled_batches
 from models.evaluation import Judged
 from models.forecast import Fold, Sample
 from models.labels import as_of_days, days_to_ban, label_name
@@ -224,11 +224,14 @@ def rule_bundle(
 
 def training_table(
     home: Home, settings: Settings, *, first: date, last: date, every: int, progress: Progress | None = None
-) -> pd.DataFrame:
-    """Features and labels at every `every` days from `first` to `last` (both as_of days, inclusive); unknown labels are NaN."""
+) -> Iterator[pd.DataFrame]:
+    """Features and labels at every `every` days from `first` to `last` (both as_of days, inclusive), in parts of whole days.
+
+    Unknown labels are NaN.
+    """
     lake = Lake(home.lake)
     end = last_midnight(lake, None)
     days = [day for day in range(day_number(first), day_number(last) + 1, every) if day <= end]
     if not days:
         raise BadInput(f"--from {first} --to {last}: no as_of day in it that the lake knows (it ends at {day_date(end)})")
-    return labelled_table(lake, settings, days, end, progress, scratch=home.scratch)
+    return labelled_batches(lake, settings, days, end, progress, scratch=home.scratch)

@@ -53,14 +53,15 @@ def store_tables(home: str, source: str | None, mapping: str | None) -> dict[str
 
 @task(name="Build the labelled feature table", **_PLAIN)
 def write_table(home: str, first: date, last: date, every: int, out: str) -> dict[str, Any]:
-    """Features and labels of every eligible line at each as_of day, as a Parquet or CSV file."""
+    """Features and labels of every eligible line at each as_of day, as a Parquet or CSV file or a Parquet dataset."""
+    from models.dataset import column_docs
     from models.pipeline import training_table
-    from pipelines.files import write_frame
+    from pipelines.files import write_batches
 
     where = Home(Path(home))
-    frame = training_table(where, load_settings(where.root), first=first, last=last, every=every, progress=progress("features"))
-    write_frame(frame, Path(out))
-    return {"file": out, "rows": len(frame), "columns": len(frame.columns), "days": int(frame["as_of"].nunique())}
+    settings = load_settings(where.root)
+    parts = training_table(where, settings, first=first, last=last, every=every, progress=progress("features"))
+    return {"file": out, **write_batches(parts, Path(out), column_docs(settings))}
 
 
 @task(name="Train, evaluate and register", **_PLAIN)

@@ -110,17 +110,23 @@ def ingest_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
 def features(
     first: Annotated[date, typer.Option("--from", parser=options.read_day, metavar="DATE", help="First as_of day.")],
     last: Annotated[date, typer.Option("--to", parser=options.read_day, metavar="DATE", help="Last as_of day.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the table: .parquet or .csv.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="Where to write: .parquet, .csv, or a folder (a Parquet dataset by as_of)."),
+    ],
     every: Annotated[int, typer.Option(parser=options.read_days, metavar="DAYS", help="Days between as_of days, e.g. 7d.")] = 7,
     home: Home = DEFAULT_HOME,
     json_: Json = False,
 ) -> Outcome:
-    """Write a labelled training table: every feature and label of every line eligible at each as_of day."""
+    """Write a labelled training table: every feature and label of every line eligible at each as_of day.
+
+    A folder takes any number of days in little memory, and every reader of Parquet opens it.
+    """
     from data_schemas.home import Home as HomeFiles
     from pipelines.files import check_out
     from pipelines.runtime import day_range, open_lake
 
-    check_out(out)
+    check_out(out, folder=True)
     if last < first:
         raise BadInput(f"--to {last}: before --from {first}; give them in order")
     earliest, latest = day_range(open_lake(HomeFiles(home)))

@@ -13,7 +13,7 @@ from data_schemas.clock import day_date
 from data_schemas.errors import BadInput
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from models.dataset import Dataset, labelled_table, snapshot_days, thin
+from models.dataset import Dataset, labelled_batches, snapshot_days, thin
 from models.labels import as_of_days
 from models.pipeline import distinct_bans, last_midnight
 from tests.models import worlds
@@ -114,7 +114,7 @@ def test_a_dataset_holds_rows_with_a_label_once_each_and_all_bans(few: Dataset, 
 
 def test_a_table_with_labels_has_every_eligible_line_of_the_days_asked_for(lake: Lake, home):
     settings = worlds.settings(home.root)
-    table = labelled_table(lake, settings, [UNTIL - 30, UNTIL], UNTIL, catalogue=worlds.FEW)
+    table = pd.concat(labelled_batches(lake, settings, [UNTIL - 30, UNTIL], UNTIL, catalogue=worlds.FEW))
     per_day = table.groupby("as_of")["line_id"].nunique()
     assert len(per_day) == 2 and per_day.min() > worlds.LINES / 2
     late = table["as_of"] == pd.Timestamp(day_date(UNTIL))
