@@ -19,9 +19,9 @@ A feature at `as_of` uses only what happened and was known strictly before that 
 [as_of - w, as_of). "Risk" says in which direction alone a feature may move the forecast: the models are held to it. "Needs" names
 optional tables or columns (and required ones): where they are not given, the feature is missing, and a run says so.
 
-`bancast features --from DATE --to DATE --every 7d --out table` writes a plain Parquet dataset: `table/as_of=DATE/part-0.parquet`, one
-row an eligible line, the columns below and a label `ban_7d` a horizon. `table/_columns.json` says what each column means, and so does
-the metadata of each field.
+`bancast features --from DATE --to DATE --every 7d --out table` writes a plain Parquet dataset,
+`table/as_of=DATE/part-0.parquet`: one row an eligible line, the columns below and a label `ban_7d` a horizon.
+`table/_columns.json` says what each column means, and so does the metadata of each field.
 
 | in | read it with |
 |---|---|
