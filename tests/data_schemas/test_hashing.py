@@ -20,6 +20,7 @@ from tests.data_schemas.disk import load, small, write
 SPACES = "".join(char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) == "Zs")
 
 
+@example(secret=b"k", value="\u3000 13800130001\xa0")
 @given(secret=st.binary(min_size=1, max_size=100), value=st.text(st.characters(codec="utf-8"), min_size=1, max_size=200))
 def test_an_id_is_hashed_by_keyed_blake2b_of_its_text(secret, value):
     key = secret if len(secret) <= 64 else hashlib.blake2b(secret, digest_size=64).digest()
