@@ -1,4 +1,4 @@
-"""The engine that runs the expressions: DuckDB, embedded. The only module that knows which one it is."""
+"""The engine that runs the expressions: DuckDB, embedded, or Spark. Only this module and `spark` know which one it is."""
 
 from __future__ import annotations
 
@@ -50,6 +50,12 @@ def open_engine(settings: Settings, scratch: Path | None = None) -> Iterator[Eng
     """A fresh engine that spills to a folder of its own (below `scratch`, or the system's) and removes it at the end."""
     if scratch is not None:
         scratch.mkdir(parents=True, exist_ok=True)
+    if settings.engine == "spark":
+        from features.spark import open_spark
+
+        with open_spark(settings, scratch) as engine:
+            yield engine
+        return
     spill = Path(tempfile.mkdtemp(prefix="bancast-spill-", dir=scratch))
     con = ibis.duckdb.connect(
         threads=settings.threads or os.cpu_count() or 1,

@@ -102,7 +102,11 @@ class MemoryLake:
             if (first_day is None or row["day"] >= first_day) and (last_day is None or row["day"] <= last_day)
         ]
         name = f"lake_{table}_{first_day}_{last_day}".replace("-", "m")
-        return con.create_table(name, pa.Table.from_pylist(rows, schema=schema), temp=True, overwrite=True)
+        table_rows = pa.Table.from_pylist(rows, schema=schema)
+        if con.name == "pyspark":  # its create_table goes through pandas and loses whole numbers beside nulls
+            con._session.createDataFrame(table_rows).createOrReplaceTempView(name)
+            return con.table(name)
+        return con.create_table(name, table_rows, temp=True, overwrite=True)
 
 
 def instant(zone: str, day: int, second: float) -> datetime:

@@ -1,0 +1,122 @@
+"""The other engine: Apache Spark, on this machine or a cluster. The same expressions, the same results."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_schemas.errors import BadInput
+from data_schemas.settings import Settings
+from features.engine import Engine
+
+_LOCAL_PARTITIONS = 4
+"""Partitions of a shuffle on one machine; Spark's 200 are for a cluster and cost seconds a step here."""
+
+
+class SparkEngine(Engine):
+    """Keeps every stored table as Parquet in a folder that driver and executors share.
+
+    Parquet, not a cache: plans stay short however many steps there were, and nothing is lost with an executor.
+    """
+
+    def __init__(self, con: ibis.BaseBackend, folder: Path):
+        super().__init__(con)
+        self._folder = folder
+        self._held: dict[str, Path] = {}
+
+    def store(self, name: str, expr: ir.Table) -> ir.Table:
+        """Runs an expression once and returns the table of its rows."""
+        path = self._place(name)
+        self.con._run_pre_execute_hooks(expr)
+        self.con._session.sql(self.con.compile(expr)).write.parquet(path.as_uri())
+        return self._opened(name, path)
+
+    def drop(self, *names: str) -> None:
+        """Frees stored tables that are no longer read."""
+        for name in names:
+            self.con._session.catalog.dropTempView(name)
+            if path := self._held.pop(name, None):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def rows(self, name: str, frame: pd.DataFrame) -> ir.Table:
+        """A small pandas frame as a table of the engine."""
+        path = self._place(name)
+        path.mkdir()
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path / "rows.parquet")
+        return self._opened(name, path)
+
+    def frame(self, expr: ir.Table) -> pd.DataFrame:
+        """The rows of an expression as a pandas frame."""
+        self.con._run_pre_execute_hooks(expr)
+        rows = self.con._session.sql(self.con.compile(expr)).toArrow()
+        return expr.__pandas_result__(rows.to_pandas())
+
+    def scalar(self, expr: ir.Scalar) -> object:
+        """The value of a scalar expression; None when it is null."""
+        self.con._run_pre_execute_hooks(expr)
+        return self.con._session.sql(self.con.compile(expr)).first()[0]
+
+    def _place(self, name: str) -> Path:
+        # A new folder each time: a table may be made anew from the one of its name.
+        return self._folder / f"{name}-{uuid4().hex}"
+
+    def _opened(self, name: str, path: Path) -> ir.Table:
+        self.con._session.read.parquet(path.as_uri()).createOrReplaceTempView(name)
+        if before := self._held.pop(name, None):
+            shutil.rmtree(before, ignore_errors=True)
+        self._held[name] = path
+        return self.con.table(name)
+
+
+@contextmanager
+def open_spark(settings: Settings, scratch: Path | None) -> Iterator[Engine]:
+    """A Spark engine with a folder of its own below `scratch`, which executors elsewhere must see under the same path.
+
+    A session that already runs is used and left running; one that was started here is stopped.
+    """
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise BadInput("setting `engine`: spark needs PySpark; install bancast[spark], or set it to duckdb") from None
+    running = SparkSession.getActiveSession()
+    folder = Path(tempfile.mkdtemp(prefix="bancast-spark-", dir=scratch)).resolve()
+    try:
+        # New sessions share the machine, not the names of views nor the settings.
+        started = running or _started(SparkSession, settings, folder)
+        session = started.newSession()
+        session.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+        if started.sparkContext.master.startswith("local"):
+            session.conf.set("spark.sql.shuffle.partitions", str(_LOCAL_PARTITIONS))
+        try:
+            yield SparkEngine(ibis.pyspark.connect(session), folder)
+        finally:
+            if running is None:
+                started.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(session, settings: Settings, folder: Path):  # type: ignore[no-untyped-def]
+    """A Spark session by the settings."""
+    master = settings.spark_master
+    if master == "local[*]" and settings.threads:
+        master = f"local[{settings.threads}]"
+    return (
+        session.builder.master(master)
+        .appName("bancast")
+        .config("spark.driver.memory", f"{int(settings.memory_gb * 1024)}m")
+        .config("spark.local.dir", str(folder))
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .getOrCreate()
+    )

@@ -1,0 +1,71 @@
+"""Spark and DuckDB make the same table of the same declarations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_schemas.settings import Settings
+from features.build import build_features
+from features.catalogue import CATALOGUE
+from tests.data_schemas import disk
+from tests.features.worlds import instant, merged, random_world, stamp
+
+sql = pytest.importorskip("pyspark.sql")
+FIRST = 20_500
+NAMES = [feature.name for feature in CATALOGUE]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session():
+    """One Spark for all tests here, in a zone of its own that must not matter; the engine leaves it running."""
+    builder = sql.SparkSession.builder.master("local[2]").config("spark.driver.memory", "1g")
+    builder = builder.config("spark.sql.session.timeZone", "America/Los_Angeles").config("spark.ui.enabled", "false")
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    yield spark
+    spark.stop()
+
+
+def assert_equal(duckdb: pd.DataFrame, spark: pd.DataFrame) -> None:
+    """The same rows and types; each float32 the same or its neighbour (an average in another order of adding)."""
+    assert len(duckdb)
+    assert spark.dtypes.equals(duckdb.dtypes)
+    ids = [name for name in duckdb.columns if name not in NAMES]
+    pd.testing.assert_frame_equal(spark[ids], duckdb[ids])
+    wrong = {}
+    for name in NAMES:
+        got, want = spark[name].to_numpy(), duckdb[name].to_numpy()
+        whole = np.equal(np.mod(want, 1), 0)
+        near = (got == want) | (~whole & (np.abs(got - want) <= np.spacing(np.abs(want)))) | (np.isnan(got) & np.isnan(want))
+        if not near.all():
+            wrong[name] = list(zip(got[~near], want[~near], strict=True))[:3]
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize(("zone", "country"), [("Asia/Shanghai", "CN"), ("America/New_York", "US")])
+def test_every_feature_is_the_same_on_random_worlds(zone: str, country: str, tmp_path: Path):
+    seeds = range(len(zone) * 10, len(zone) * 10 + 4)
+    lake = merged(*[random_world(seed, zone, optional=seed % 4 != 3) for seed in seeds])
+    for carrier in ("CM", "CU"):
+        rule = {"carrier": carrier, "effective_at": instant(zone, FIRST - 30, 5), "daily_call_limit": 9.0}
+        lake.tables["policies"].append(stamp(rule | {"hourly_call_limit": 3.0}, "policies", zone))
+    days = [FIRST + day for day in (14, 20, 33, 40)]
+    settings = Settings(zone=zone, country=country, threads=2)
+    duckdb = build_features(lake, settings, days)
+    values = duckdb[NAMES].notna().any()
+    assert values.all(), f"never tried: {list(values[~values].index)}"
+    assert_equal(duckdb, build_features(lake, settings.model_copy(update={"engine": "spark"}), days, scratch=tmp_path))
+    assert not list(tmp_path.iterdir()), "the engine left files behind"
+
+
+def test_a_lake_on_disk_without_optional_tables_is_the_same(tmp_path: Path):
+    home = tmp_path / "home"
+    disk.load(disk.write(tmp_path / "input", disk.small(days=12, calls=7)), home)
+    days = [disk.FIRST + day for day in (1, 5, 12)]
+    duckdb = build_features(disk.lake_of(home), disk.settings(home), days)
+    assert duckdb["calls_7d"].sum() > 0
+    assert_equal(duckdb, build_features(disk.lake_of(home), disk.settings(home, engine="spark"), days))
