@@ -92,7 +92,8 @@ class Lake:
         if not files:
             return ibis.memtable([], schema=shape)
         rows = con.read_parquet([str(path) for path in files], table_name=f"lake_{table}_{uuid4().hex}", **_options(con))
-        rows = rows.select(*(rows[name].cast(kind) if rows[name].type() != kind else rows[name] for name, kind in shape.items()))
+        typed = {name: rows[name].cast(kind) if rows[name].type() != kind else rows[name] for name, kind in shape.items()}
+        rows = rows.select(**typed)
         if not TABLES[table].big:
             if first_day is not None:
                 rows = rows.filter(rows.day >= first_day)

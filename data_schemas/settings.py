@@ -91,7 +91,9 @@ class Settings(BaseSettings):
 
     zone: str = Field(default="Asia/Shanghai", description="IANA zone whose local day is a day.")
     country: str = Field(default="CN", description="ISO country whose public holidays count.")
-    engine: Literal["duckdb", "spark"] = Field(default="duckdb", description="What works out the features: DuckDB here, or Spark.")
+    engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb", description="What works out the features: DuckDB here, or Spark."
+    )
     spark_master: str = Field(default="local[*]", description="Spark master to connect to when the engine is spark.")
     threads: int = Field(default=0, ge=0, description="Threads for the engine and LightGBM; 0 takes all cores.")
     memory_gb: float = Field(default=4.0, gt=0, description="Memory the engine may use before it spills to disk, GB.")

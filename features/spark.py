@@ -38,7 +38,7 @@ class SparkEngine(Engine):
         """Runs an expression once and returns the table of its rows."""
         path = self._place(name)
         self.con._run_pre_execute_hooks(expr)
-        self.con._session.sql(self.con.compile(expr)).write.parquet(path.as_uri())
+        self.con._session.sql(self.con.compile(expr)).write.parquet(_address(path))
         return self._opened(name, path)
 
     def drop(self, *names: str) -> None:
@@ -71,11 +71,33 @@ class SparkEngine(Engine):
         return self._folder / f"{name}-{uuid4().hex}"
 
     def _opened(self, name: str, path: Path) -> ir.Table:
-        self.con._session.read.parquet(path.as_uri()).createOrReplaceTempView(name)
+        table = self.con.read_parquet(str(path), name)
         if before := self._held.pop(name, None):
             shutil.rmtree(before, ignore_errors=True)
         self._held[name] = path
-        return self.con.table(name)
+        return table
+
+
+def _address(path: Path | str) -> str:
+    """A local path as Spark takes it: not a URI with escapes, which it would not undo."""
+    return f"file://{path}"
+
+
+def _backend() -> ibis.BaseBackend:
+    """The backend of Ibis, reading a list of Parquet files as those of DuckDB do."""
+    from ibis.backends.pyspark import Backend
+
+    class ParquetBackend(Backend):
+        def read_parquet(self, paths: str | list[str], /, table_name: str, **options: object) -> ir.Table:
+            # Names of folders are neither patterns nor columns: a lake may lie anywhere, and keeps its days in `day=` folders.
+            reader = self._session.read.option("__globPaths__", "false").option("recursiveFileLookup", "true")
+            addresses = [_address(Path(path).absolute()) for path in ([paths] if isinstance(paths, str) else paths)]
+            reader.parquet(*addresses).createOrReplaceTempView(table_name)
+            return self.table(table_name)
+
+    backend = ParquetBackend()
+    backend.register_options()  # what Ibis does for the backends that it loads itself
+    return backend
 
 
 @contextmanager
@@ -86,6 +108,8 @@ def open_spark(settings: Settings, scratch: Path | None) -> Iterator[Engine]:
     """
     try:
         from pyspark.sql import SparkSession
+
+        con = _backend()
     except ImportError:
         raise BadInput("setting `engine`: spark needs PySpark; install bancast[spark], or set it to duckdb") from None
     running = SparkSession.getActiveSession()
@@ -95,10 +119,11 @@ def open_spark(settings: Settings, scratch: Path | None) -> Iterator[Engine]:
         started = running or _started(SparkSession, settings, folder)
         session = started.newSession()
         session.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+        session.conf.set("spark.sql.ansi.enabled", "true")  # an overflow or a bad cast stops the build, it makes no null
         if started.sparkContext.master.startswith("local"):
             session.conf.set("spark.sql.shuffle.partitions", str(_LOCAL_PARTITIONS))
         try:
-            yield SparkEngine(ibis.pyspark.connect(session), folder)
+            yield SparkEngine(con.connect(session), folder)
         finally:
             if running is None:
                 started.stop()

@@ -63,9 +63,9 @@ def test_every_feature_is_the_same_on_random_worlds(zone: str, country: str, tmp
 
 
 def test_a_lake_on_disk_without_optional_tables_is_the_same(tmp_path: Path):
-    home = tmp_path / "home"
+    home, scratch = tmp_path / "a 家%20", tmp_path / "b [1] {x,y} *"  # no name of a folder is a pattern
     disk.load(disk.write(tmp_path / "input", disk.small(days=12, calls=7)), home)
     days = [disk.FIRST + day for day in (1, 5, 12)]
     duckdb = build_features(disk.lake_of(home), disk.settings(home), days)
     assert duckdb["calls_7d"].sum() > 0
-    assert_equal(duckdb, build_features(disk.lake_of(home), disk.settings(home, engine="spark"), days))
+    assert_equal(duckdb, build_features(disk.lake_of(home), disk.settings(home, engine="spark"), days, scratch=scratch))
