@@ -19,6 +19,11 @@ class Home:
         return self.root / "lake"
 
     @property
+    def derived(self) -> Path:
+        """Days of the lake that were worked out for the features (see features.kept); safe to remove."""
+        return self.root / "derived"
+
+    @property
     def mlflow_db(self) -> Path:
         """The SQLite store of MLflow, where no server is set."""
         return self.root / "mlflow.db"

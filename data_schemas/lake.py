@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from uuid import uuid4
 
@@ -73,6 +78,27 @@ class Lake:
 
         return {day: sum(cell.rows for cell in cells[day] if counts(day, cell)) for day in sorted(cells)}
 
+    @property
+    def derived(self) -> Path | None:
+        """The folder for what is worked out of this lake and can be worked out again; None where nothing is kept."""
+        return self.root.parent / "derived"
+
+    def day_state(self, table: str, day: int) -> list[str]:
+        """What changes whenever the rows of a day change: the names of their files, which tell their content."""
+        return self._manifest.tables[table].files.get(str(day), []) if self.has(table) else []
+
+    def known_state(self, table: str) -> Callable[[int], int]:
+        """A number for each local day, which changes whenever the rows of the table that were known by the end of it change."""
+        steps: dict[int, int] = defaultdict(int)
+        for cells in self._manifest.tables[table].cells.values() if self.has(table) else ():
+            for cell in cells:
+                steps[cell.known_day] += _number("known", cell.known_day, cell.rows, cell.content)
+                if cell.gone_day is not None:
+                    steps[cell.gone_day] += _number("gone", cell.known_day, cell.gone_day, cell.rows, cell.content)
+        days = sorted(steps)
+        sums = [0, *accumulate(steps[day] for day in days)]
+        return lambda day: sums[bisect_right(days, day)] % 2**64
+
     def files(self, table: str, first_day: int | None = None, last_day: int | None = None) -> list[Path]:
         """The Parquet files that hold the rows of these days (inclusive), earliest first."""
         if not self.has(table):
@@ -121,6 +147,10 @@ def table_path(root: Path, table: str, scope: str) -> Path:
 
 def _type(column: Column) -> dt.DataType:
     return dt.int64 if column.personal else _TYPES[column.kind]
+
+
+def _number(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8])
 
 
 def _options(con: ibis.BaseBackend) -> dict[str, object]:

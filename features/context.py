@@ -161,6 +161,12 @@ def _last_of_others(table: ir.Table, group: str) -> ir.Value:
     return (table.as_of_day - ibis.cases((mine, table[f"{group}_second"]), else_=table[f"{group}_last"])).cast("int32")
 
 
+def eligible(lake: Lake, engine: Engine, snapshots: ir.Table, clock: Clock) -> ir.Table:
+    """as_of_day and lines: about how many lines are eligible then (those under a ban count, too)."""
+    known = members(lake, engine, snapshots, clock)
+    return known.group_by("as_of_day").aggregate(lines=known.here.sum().cast("int64"))
+
+
 def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table, numbers: ir.Table, reads: Collection[str]) -> ir.Table:
     """One row an eligible line and as_of day, with the columns `reads` that formulas reach through `Window.at`."""
     bans = engine.store("bans_at", bans_at(lake, engine, snapshots, clock))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -16,20 +17,74 @@ import pandas as pd
 from data_schemas.settings import Settings
 
 
+T = TypeVar("T")
+
+
 class Engine:
     """A place to run table expressions and keep their results for the length of one build."""
+
+    batch_rows = 250_000
+    """Rows of the feature table that are worked out at a time."""
 
     def __init__(self, con: ibis.BaseBackend):
         self.con = con
 
     def store(self, name: str, expr: ir.Table) -> ir.Table:
         """Runs an expression once and returns the table of its rows."""
-        return self.con.create_table(name, expr, temp=True, overwrite=True)
+        raise NotImplementedError
+
+    def drop(self, *names: str) -> None:
+        """Frees stored tables that are no longer read."""
+        raise NotImplementedError
+
+    def rows(self, name: str, frame: pd.DataFrame) -> ir.Table:
+        """A small pandas frame as a table of the engine."""
+        raise NotImplementedError
+
+    def frame(self, expr: ir.Table) -> pd.DataFrame:
+        """The rows of an expression as a pandas frame."""
+        raise NotImplementedError
+
+    def scalar(self, expr: ir.Scalar) -> object:
+        """The value of a scalar expression; None when it is null."""
+        raise NotImplementedError
+
+    def view(self, name: str, expr: ir.Table) -> ir.Table:
+        """The rows of an expression under a name, not worked out."""
+        return expr
+
+    def again(self, key: object, work: Callable[[], T]) -> T:
+        """What `work` stores, from the tables and views that go by its names now; one key, one work.
+
+        Nothing that `work` does may depend on the rows.
+        """
+        return work()
+
+
+class DuckEngine(Engine):
+    """DuckDB: one machine. Its tables go into files and come back."""
+
+    def __init__(self, con: ibis.BaseBackend):
+        super().__init__(con)
+        self._recorded: list[str] | None = None
+        self._works: dict[object, tuple[list[str], object]] = {}
+        self._alive: list[ir.Table] = []
+
+    def store(self, name: str, expr: ir.Table) -> ir.Table:
+        """Runs an expression once and returns the table of its rows."""
+        self.con._run_pre_execute_hooks(expr)
+        if self._recorded is not None:
+            self._alive.append(expr)  # what it holds in memory goes with it
+        columns = ", ".join(column.sql("duckdb") for column in expr.schema().to_sqlglot_column_defs("duckdb"))
+        # Types as the expression says, not as DuckDB widens sums.
+        self._run(f'create or replace temp table "{name}" ({columns})')
+        self._run(f'insert into "{name}" {self.con.compile(expr)}')
+        return self.con.table(name, database=("temp", "main"))
 
     def drop(self, *names: str) -> None:
         """Frees stored tables that are no longer read."""
         for name in names:
-            self.con.drop_table(name, force=True)
+            self._run(f'drop table if exists temp.main."{name}"')
 
     def rows(self, name: str, frame: pd.DataFrame) -> ir.Table:
         """A small pandas frame as a table of the engine."""
@@ -41,8 +96,45 @@ class Engine:
 
     def scalar(self, expr: ir.Scalar) -> object:
         """The value of a scalar expression; None when it is null."""
-        value = expr.to_pyarrow().as_py()
-        return value
+        return expr.to_pyarrow().as_py()
+
+    def view(self, name: str, expr: ir.Table) -> ir.Table:
+        """A name for the rows of an expression, which another `view` of the name changes for all that was built on it."""
+        self.con._run_pre_execute_hooks(expr)
+        self.con.raw_sql(f'create or replace temp view "{name}" as {self.con.compile(expr)}')
+        return self.con.table(name, database=("temp", "main"))
+
+    def again(self, key: object, work: Callable[[], T]) -> T:
+        """Runs `work` once and writes down its statements; after that they are run alone: expressions take long to work out."""
+        if key not in self._works:
+            self._recorded = []
+            try:
+                self._works[key] = self._recorded, work()
+            finally:
+                self._recorded = None
+        else:
+            for statement in self._works[key][0]:
+                self.con.raw_sql(statement)
+        return cast(T, self._works[key][1])
+
+    def save(self, expr: ir.Table, path: Path) -> None:
+        """Writes the rows of an expression into a Parquet file."""
+        self.con.raw_sql(f"copy ({self.con.compile(expr)}) to {_text(path)} (format parquet, compression zstd)")
+
+    def load(self, name: str, paths: Sequence[Path]) -> ir.Table:
+        """Parquet files of the same columns as one table."""
+        files = ", ".join(_text(path) for path in paths)
+        self.con.raw_sql(f'create or replace temp view "{name}" as from read_parquet([{files}], hive_partitioning = false)')
+        return self.con.table(name, database=("temp", "main"))
+
+    def _run(self, statement: str) -> None:
+        if self._recorded is not None:
+            self._recorded.append(statement)
+        self.con.raw_sql(statement)
+
+
+def _text(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 @contextmanager
@@ -64,7 +156,7 @@ def open_engine(settings: Settings, scratch: Path | None = None) -> Iterator[Eng
         preserve_insertion_order=False,
     )
     try:
-        yield Engine(con)
+        yield DuckEngine(con)
     finally:
         con.disconnect()
         shutil.rmtree(spill, ignore_errors=True)

@@ -18,15 +18,8 @@ from features.windows import NEVER
 _BASE = ("day", "known_day", "gone_day", "local_second")
 
 
-def line_numbers(engine: Engine, lake: Lake) -> ir.Table:
-    """line_id and `line`, a small integer that stands for it inside the engine: short keys make fast groups."""
-    lines = lake.read(engine.con, "lines").select("line_id").distinct()
-    numbered = lines.mutate(line=ibis.row_number().over(order_by=lines.line_id).cast("int32"))
-    return engine.store("line_numbers", numbered)
-
-
-def of_known_lines(rows: ir.Table, numbers: ir.Table) -> ir.Table:
-    """Rows of lines that the `lines` table knows, with `line` for their line_id."""
+def numbered(rows: ir.Table, numbers: ir.Table) -> ir.Table:
+    """Rows with `line`, the small number of their line_id in `numbers`, in its place: short keys make fast groups."""
     joined = rows.join(numbers, rows.line_id == numbers.line_id)
     return joined.select(*[rows[name] for name in rows.columns if name != "line_id"], numbers.line)
 
@@ -36,7 +29,7 @@ def line_versions(engine: Engine, lake: Lake, numbers: ir.Table) -> ir.Table:
 
     The first version also stands for the days before it was known. Versions of a line do not overlap.
     """
-    lines = of_known_lines(lake.read(engine.con, "lines"), numbers)
+    lines = numbered(lake.read(engine.con, "lines"), numbers)
     held = lines.mutate(to_day=lines.gone_day.fill_null(NEVER).cast("int32"))
     held = held.filter(held.known_day < held.to_day)  # one replaced on its own day never stood
     order = ibis.row_number().over(ibis.window(group_by="line", order_by=["known_day", "to_day"]))
@@ -90,41 +83,45 @@ def complainers(engine: Engine, lake: Lake, last_day: int) -> ir.Table:
     return spells.group_by("complainer", "spell").aggregate(complained_at=spells.known_at.min(), until_day=spells.until.max())
 
 
-def calls(engine: Engine, lake: Lake, numbers: ir.Table, first_day: int, last_day: int) -> ir.Table:
-    """Calls of known lines that began on local days first_day to last_day (inclusive)."""
-    raw = lake.read(engine.con, "calls", first_day, last_day)
+def calls(raw: ir.Table, numbers: ir.Table) -> ir.Table:
+    """Calls as the lake gives them, in the units and with the keys of the engine."""
     placed = raw.select(
         *_BASE,
         "line_id",
-        "call_id",
         "started_at",
         "callee_id",
         "callee_block",
         "answered",
         "region",
         "device_id",
+        "agent_id",
         duration_ms=(raw.duration_s * 1000).round().cast("int64"),
         ring_ms=(raw.ring_s * 1000).round().cast("int64"),
         disposition=raw.disposition.lower(),
     )
-    return of_known_lines(placed, numbers)
+    return numbered(placed, numbers)
 
 
 class Surroundings:
     """What stood around a call: the line's home region, the carrier's permitted hours, whether the callee had complained."""
 
     def __init__(self, engine: Engine, lake: Lake, settings: Settings, numbers: ir.Table, first_day: int, last_day: int):
-        self._lines = engine.store("line_versions", line_versions(engine, lake, numbers))
+        self.lines = engine.store("line_versions", line_versions(engine, lake, numbers))
         self._hours = engine.store("permitted_hours", permitted_hours(engine, lake, settings, first_day, last_day))
         self._complained = engine.store("complainers", complainers(engine, lake, last_day))
         hours = settings.features
         self._default = clock_seconds(hours.permitted_from), clock_seconds(hours.permitted_to)
 
-    def around(self, placed: ir.Table) -> ir.Table:
+    def of_lines(self, facts: ir.Table) -> ir.Table:
+        """Adds carrier and home_region, as they were known of the line on `day`, to facts; null for an unknown line."""
+        lines = self.lines
+        at_the_time = [facts.line == lines.line, lines.from_day <= facts.day, facts.day < lines.to_day]
+        return facts.left_join(lines, at_the_time).select(facts, lines.carrier, lines.home_region)
+
+    def of_calls(self, placed: ir.Table) -> ir.Table:
         """Adds home_region, off_hours and to_complainer to calls."""
-        lines, hours, complained = self._lines, self._hours, self._complained
-        at_the_time = [placed.line == lines.line, lines.from_day <= placed.day, placed.day < lines.to_day]
-        seen = placed.left_join(lines, at_the_time).select(placed, lines.carrier, lines.home_region)
+        hours, complained = self._hours, self._complained
+        seen = self.of_lines(placed)
         seen = seen.left_join(hours, ["carrier", "day"]).select(seen, hours.opens, hours.closes)
         opens = seen.opens.fill_null(self._default[0])
         closes = seen.closes.fill_null(self._default[1])
@@ -146,13 +143,11 @@ class Surroundings:
         return seen.left_join(complained, known).select(seen, to_complainer=found)
 
 
-def complaints(engine: Engine, lake: Lake, numbers: ir.Table, first_day: int, last_day: int) -> ir.Table:
-    """Complaints that occurred on local days first_day to last_day (inclusive)."""
-    raw = lake.read(engine.con, "complaints", first_day, last_day)
-    return of_known_lines(raw.select(*_BASE, "line_id", "channel"), numbers)
+def complaints(raw: ir.Table, numbers: ir.Table) -> ir.Table:
+    """Complaints as the lake gives them, with the keys of the engine."""
+    return numbered(raw.select(*_BASE, "line_id", "channel"), numbers)
 
 
-def messages(engine: Engine, lake: Lake, numbers: ir.Table, first_day: int, last_day: int) -> ir.Table:
-    """Messages sent on local days first_day to last_day (inclusive)."""
-    raw = lake.read(engine.con, "messages", first_day, last_day)
-    return of_known_lines(raw.select(*_BASE, "line_id"), numbers)
+def messages(raw: ir.Table, numbers: ir.Table) -> ir.Table:
+    """Messages as the lake gives them, with the keys of the engine."""
+    return numbered(raw.select(*_BASE, "line_id", "recipient_id"), numbers)

@@ -3,10 +3,14 @@
 A value met on a day counts in a window unless the line met it on an earlier day of that window, too: so the day on which it was
 met before, looked up once, tells every window. A record counts from the day on which it became known. What was met before stays
 what it is as long as the earlier record was known no later and none was taken back, which is nearly always; the few values of
-which that is not true are worked out anew at each as_of.
+which that is not true are kept with their earlier records and worked out anew at each as_of.
+
+Nothing said of a day depends on anything but the records of that day and of the 28 days before it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import ibis
 import ibis.expr.types as ir
@@ -15,50 +19,49 @@ from features.engine import Engine
 from features.feature import LONGEST, WINDOWS, Need, Presence
 from features.windows import NEVER, segment_of, spread
 
-_KEYS = ("line", "value")
+_KEYS = ("what", "line", "value")
+_RECORD = ("what", "line", "value", "day", "known_day", "gone_day")
 _PLACED = ("line", "as_of_day", "segment", "before", "n")
 
 
-def distinct_windows(engine: Engine, met: ir.Table, needs: list[Need], snapshots: ir.Table) -> ir.Table:
-    """How many values each line met, or freshly met, in each window before each as_of.
+def records(events: ir.Table, what: int, column: str) -> ir.Table:
+    """The records of one column, numbered `what`: one row an event that has a value."""
+    met = events.filter(events[column].notnull())
+    return met.select("line", "day", "known_day", "gone_day", what=ibis.literal(what, type="int16"), value=met[column])
 
-    met: line, day, known_day, gone_day, value; one row an event, from 28 days before the longest window where a presence is
-    fresh. needs: of presences of one source and column. Returns line, as_of_day and a column a need.
+
+def once_a_day(met: ir.Table) -> ir.Table:
+    """Values met over and over: of a day's records that stand, the one known first."""
+    return met.group_by("what", "line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min()).select(*_RECORD)
+
+
+def coded(engine: Engine, label: str, *parts: ir.Table) -> list[ir.Table]:
+    """Texts as numbers, the same in all parts: short keys make fast groups."""
+    values = ibis.union(*[part.select("what", "value") for part in parts], distinct=True)
+    order = ibis.row_number().over(order_by=[values.what, values.value])
+    codes = engine.store(f"{label}_codes", values.mutate(code=order.cast("int64")))
+    return [_coded(part, codes) for part in parts]
+
+
+def _coded(part: ir.Table, codes: ir.Table) -> ir.Table:
+    joined = part.join(codes, ["what", "value"])
+    return joined.select(*[part[name] for name in _RECORD if name != "value"], value=codes.code).select(*_RECORD)
+
+
+def met_before(engine: Engine, label: str, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
+    """When the values met on some consecutive days were met before.
+
+    met: the records of these days; past: those of the 28 days before; both with the columns of a record, value a number.
+    Returns facts (what, line, day, since, before, n): values of a day, known from one day on, counted by the day on which they
+    were met before, null where that is more than 28 days earlier or never; and the records (`day`) behind each value and day
+    (`target`) that can only be judged at an as_of.
     """
-    presences = [need.what for need in needs if isinstance(need.what, Presence)]
-    label = f"{presences[0].source}_{presences[0].column}"
-    met = met.filter(met.value.notnull())
-    if all(presence.few for presence in presences):
-        met = _once_a_day(engine, label, met)
-    odd = engine.store(f"{label}_odd", _odd(met))
-    slow = None
-    if engine.scalar(odd.count()):
-        met, slow = met.anti_join(odd, list(_KEYS)), met.semi_join(odd, list(_KEYS))
-    placed = spread(engine.store(f"{label}_facts", _facts(met)), snapshots).select(*_PLACED)
-    if slow is not None:
-        placed = ibis.union(placed, _by_snapshot(slow, snapshots).select(*_PLACED))
-    counts = {need.column: _count(placed, need) for need in needs}
-    table = engine.store(f"{label}_windows", placed.group_by("line", "as_of_day").aggregate(**counts))
-    engine.drop(f"{label}_odd", f"{label}_facts", f"{label}_values")
-    return table
-
-
-def _count(placed: ir.Table, need: Need) -> ir.IntegerValue:
-    """Values met in the window and not on an earlier day of it; fresh ones: on no day of the 28 before."""
-    inside = placed.segment <= WINDOWS.index(need.days)
-    first = placed.before.isnull()
-    if isinstance(need.what, Presence) and not need.what.fresh:
-        first = first | (placed.before < placed.as_of_day - need.days)
-    return placed.n.sum(where=inside & first).cast("int64")
-
-
-def _once_a_day(engine: Engine, label: str, met: ir.Table) -> ir.Table:
-    """Few values, met over and over: small numbers in their place, and of a day's records that stand the one known first."""
-    values = met.select("value").distinct()
-    coded = engine.store(f"{label}_values", values.mutate(code=ibis.row_number().over(order_by=values.value).cast("int32")))
-    met = met.join(coded, "value").select("line", "day", "known_day", "gone_day", value=coded.code)
-    met = met.group_by("line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min())
-    return met.select("line", "day", "known_day", "gone_day", "value")
+    before = past.semi_join(met, list(_KEYS))
+    together = ibis.union(met.select(*_RECORD, asked=ibis.literal(True)), before.select(*_RECORD, asked=ibis.literal(False)))
+    together = engine.store(f"{label}_records", together)
+    odd = engine.store(f"{label}_pairs", _odd(together))
+    facts = engine.store(f"{label}_facts", _facts(together.anti_join(odd, list(_KEYS))))
+    return facts, engine.store(f"{label}_odd", _behind(engine.store(f"{label}_slow", together.semi_join(odd, list(_KEYS)))))
 
 
 def _odd(met: ir.Table) -> ir.Table:
@@ -72,34 +75,66 @@ def _odd(met: ir.Table) -> ir.Table:
 
 
 def _facts(met: ir.Table) -> ir.Table:
-    """Values met by a line on a day and known from one day on, counted by `before`, the day on which they were met before.
-
-    before: null where that is more than 28 days earlier, or never: no window reaches both.
-    """
     along = ibis.window(group_by=list(_KEYS), order_by=["day", "known_day"])
-    steps = met.select("line", "day", since="known_day", earlier=met.day.lag().over(along))
-    steps = steps.filter(steps.earlier.isnull() | (steps.earlier < steps.day))  # of one day's records the one known first
+    steps = met.select("what", "line", "day", "asked", since="known_day", earlier=met.day.lag().over(along))
+    # Of one day's records the one known first.
+    steps = steps.filter(steps.asked & (steps.earlier.isnull() | (steps.earlier < steps.day)))
     before = ibis.cases((steps.day - steps.earlier <= LONGEST, steps.earlier)).cast("int32")
-    steps = steps.select("line", "day", "since", before=before)
-    facts = steps.group_by("line", "day", "since", "before").aggregate(n=steps.count())
-    return facts.mutate(until=ibis.literal(NEVER, type="int32"))
+    steps = steps.select("what", "line", "day", "since", before=before)
+    return steps.group_by("what", "line", "day", "since", "before").aggregate(n=steps.count())
 
 
-def _by_snapshot(met: ir.Table, snapshots: ir.Table) -> ir.Table:
-    """The same at each as_of, one by one, from what was visible there."""
-    seen = met.join(
+def _behind(met: ir.Table) -> ir.Table:
+    targets = met.filter(met.asked).select(*_KEYS, target="day").distinct()
+    joined = met.join(targets, list(_KEYS))
+    near = joined.filter((joined.day <= joined.target) & (joined.target <= joined.day + LONGEST))
+    return near.select(*_KEYS, "target", "day", "known_day", "gone_day")
+
+
+def window_counts(
+    engine: Engine, label: str, facts: ir.Table, odd: ir.Table, needs: Sequence[Need], columns: Sequence[str], snapshots: ir.Table
+) -> list[ir.Table]:
+    """How many values each line met, or freshly met, in each window before each as_of.
+
+    facts, odd: from `met_before`. columns: in the order of their numbers `what`. Returns, for each column that is needed, line,
+    as_of_day and a column a need.
+    """
+    until = facts.mutate(until=ibis.literal(NEVER, type="int32"))
+    tables = []
+    for what, column in enumerate(columns):
+        own = [need for need in needs if isinstance(need.what, Presence) and need.what.column == column]
+        if own:
+            placed = spread(until.filter(until.what == what), snapshots).select(*_PLACED)
+            placed = ibis.union(placed, _by_snapshot(odd.filter(odd.what == what), snapshots).select(*_PLACED))
+            counts = {need.column: _count(placed, need) for need in own}
+            tables.append(engine.store(f"{label}_{column}", placed.group_by("line", "as_of_day").aggregate(**counts)))
+    return tables
+
+
+def _count(placed: ir.Table, need: Need) -> ir.IntegerValue:
+    """Values met in the window and not on an earlier day of it; fresh ones: on no day of the 28 before."""
+    assert isinstance(need.what, Presence)
+    inside = placed.segment <= WINDOWS.index(need.days)
+    first = placed.before.isnull()
+    if not need.what.fresh:
+        first = first | (placed.before < placed.as_of_day - need.days)
+    return placed.n.sum(where=inside & first).cast("int64")
+
+
+def _by_snapshot(odd: ir.Table, snapshots: ir.Table) -> ir.Table:
+    """The values that facts say nothing of, at each as_of, from what was visible there."""
+    seen = odd.join(
         snapshots,
         [
-            met.day < snapshots.as_of_day,
-            snapshots.as_of_day <= met.day + 2 * LONGEST,
-            met.known_day < snapshots.as_of_day,
-            met.gone_day.isnull() | (met.gone_day >= snapshots.as_of_day),
+            odd.target < snapshots.as_of_day,
+            snapshots.as_of_day <= odd.target + LONGEST,
+            odd.known_day < snapshots.as_of_day,
+            odd.gone_day.isnull() | (odd.gone_day >= snapshots.as_of_day),
         ],
     )
-    days = seen.select("line", "as_of_day", "value", "day").distinct()
-    along = ibis.window(group_by=["line", "as_of_day", "value"], order_by="day")
-    days = days.mutate(earlier=days.day.lag().over(along))
-    days = days.filter(days.as_of_day <= days.day + LONGEST)
-    before = ibis.cases((days.day - days.earlier <= LONGEST, days.earlier)).cast("int32")
-    days = days.select("line", "as_of_day", segment=segment_of(days.as_of_day - days.day), before=before)
-    return days.group_by("line", "as_of_day", "segment", "before").aggregate(n=days.count())
+    found = seen.group_by(*_KEYS, "target", "as_of_day").aggregate(
+        newest=seen.day.max(), before=seen.day.max(where=seen.day < seen.target)
+    )
+    found = found.filter(found.newest == found.target)
+    found = found.select("line", "as_of_day", "before", segment=segment_of(found.as_of_day - found.target))
+    return found.group_by("line", "as_of_day", "segment", "before").aggregate(n=found.count())

@@ -6,14 +6,13 @@ each day on which what was known of it changed, so that a feature at any as_of r
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
-import pandas as pd
 
 from features.engine import Engine
+from features.events import Surroundings
 from features.feature import Measure
 from features.windows import NEVER, beside
 
@@ -33,24 +32,20 @@ class Layers:
     """Events of one table with the version of the line-day they belong to (`since`), and how long each version holds."""
 
     events: ir.Table
-    until: ir.Table | None
+    until: ir.Table
 
     def dated(self, facts: ir.Table) -> ir.Table:
         """Adds `until` to facts that have line, day, since."""
-        if self.until is None:
-            return facts.mutate(until=ibis.literal(NEVER, type="int32"))
         joined = facts.left_join(self.until, list(_KEYS))
         return joined.select(facts, until=joined.until.fill_null(NEVER).cast("int32"))
 
 
 def layer(engine: Engine, name: str, events: ir.Table) -> Layers:
-    """Splits events into versions of their line-days; the usual line-day, known at once, costs nothing more."""
+    """Splits events into versions of their line-days; the usual line-day, known at once, has one."""
     spans = events.group_by("line", "day").aggregate(
         lo=events.known_day.min(), hi=events.known_day.max(), gone=events.gone_day.count()
     )
     mixed = engine.store(f"{name}_mixed", spans.filter((spans.lo != spans.hi) | (spans.gone > 0)).select("line", "day"))
-    if not engine.scalar(mixed.count()):
-        return Layers(events.mutate(since=events.known_day), None)
     parts = events.semi_join(mixed, ["line", "day"])
     cuts = ibis.union(
         parts.select("line", "day", since=parts.known_day),
@@ -162,14 +157,12 @@ def narrow(engine: Engine, events: ir.Table) -> ir.Table:
     )
 
 
-def call_tiles(
-    engine: Engine, events: ir.Table, measures: list[Measure], around: Callable[[ir.Table], ir.Table], days: pd.DataFrame
-) -> ir.Table:
-    """The line-days of calls, all measures: line, day, since, until and a column a measure."""
+def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], around: Surroundings, calendar: ir.Table) -> ir.Table:
+    """The line-days of calls: line, day, since, until, a column a measure, and the carrier and home_region they were judged by."""
     layers = layer(engine, "calls", events)
-    placed = around(layers.events)
+    placed = around.of_calls(layers.events)
     base = engine.store("call_sums", line_days(placed, measures, calls=placed.count().cast("int64")))
-    table = calendar_measures(base, engine.rows("calendar", days))
+    table = calendar_measures(base, calendar)
     few = narrow(engine, layers.events)
     parts = {
         "call_pace": pace_measures(few),
@@ -177,8 +170,9 @@ def call_tiles(
         "call_travel": travel_measures(engine, few),
     }
     table = beside(table, *[(engine.store(name, part), _KEYS) for name, part in parts.items()])
-    tiles = engine.store("call_tiles", layers.dated(table))
-    engine.drop("call_sums", "call_layers", "call_regions", *parts, "region_days", "calls_mixed", "calls_until")
+    dated = engine.store("call_dated", layers.dated(table))
+    tiles = engine.store("call_tiles", around.of_lines(dated))
+    engine.drop("call_sums", "call_layers", "call_regions", *parts, "region_days", "calls_mixed", "calls_until", "call_dated")
     return tiles
 
 

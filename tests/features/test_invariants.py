@@ -8,9 +8,9 @@ import pytest
 
 from data_schemas.clock import day_date
 from data_schemas.settings import Settings
-from features import build
 from features.build import build_features, feature_batches
 from features.catalogue import CATALOGUE
+from features.engine import Engine
 from tests.features.changes import changed_from, known_before, shuffled
 from tests.features.worlds import merged, random_world
 
@@ -63,10 +63,11 @@ def test_parts_of_the_table_are_whole_days_and_together_the_table(monkeypatch):
     lake, settings = merged(*[random_world(800 + number) for number in range(3)]), Settings(threads=2)
     days = [FIRST + day for day in (8, 15, 22, 29, 36)]
     whole = build_features(lake, settings, days)
-    monkeypatch.setattr(build, "BATCH_ROWS", 2 * int(whole.groupby("as_of").size().max()))
+    rows = 2 * len(lake.frame("lines")["line_id"].unique())
+    monkeypatch.setattr(Engine, "batch_rows", rows)
     told: list[float] = []
     parts = list(feature_batches(lake, settings, days, lambda step, share: told.append(share)))
-    assert len(parts) > 2 and all(len(part) <= build.BATCH_ROWS for part in parts)
+    assert len(parts) > 2 and all(len(part) <= rows for part in parts)
     assert [day for part in parts for day in part["as_of"].unique()] == list(whole["as_of"].unique())
     assert moved(whole, pd.concat(parts, ignore_index=True)) == []
     assert told == sorted(told) and told[-1] == 1.0

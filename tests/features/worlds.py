@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -86,6 +87,20 @@ class MemoryLake:
     """The reading side of the lake over lists of rows (dicts with the columns of SCHEMAS and SYSTEM)."""
 
     tables: dict[str, list[dict]] = field(default_factory=dict)
+    derived = None
+    zone = "Asia/Shanghai"
+
+    def days(self, table: str) -> list[int]:
+        return sorted({row["day"] for row in self.tables.get(table, [])})
+
+    def rows(self, table: str) -> dict[int, int]:
+        return Counter(row["day"] for row in self.tables.get(table, []))
+
+    def day_state(self, table: str, day: int) -> list[str]:
+        return [repr(row) for row in self.tables.get(table, []) if row["day"] == day]
+
+    def known_state(self, table: str):
+        return lambda day: 0
 
     def frame(self, table: str) -> pd.DataFrame:
         schema = ibis.schema(SCHEMAS[table] | SYSTEM)

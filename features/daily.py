@@ -1,0 +1,89 @@
+"""What is worked out of each local day's events once, and read by every as_of day after it.
+
+tiles: the line-days (`tiles`), one row a line and version of a day. values: few values met over and over (regions, devices), one
+row a line, day and value. facts, odd: when the values met on a day were met before (`presence`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+
+from features import events, presence, tiles
+from features.engine import Engine
+from features.events import Surroundings
+from features.feature import Measure, Need, Presence
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What the needs ask of one event table: measures, and columns whose values count; of those, which have few values."""
+
+    source: str
+    measures: list[Measure]
+    columns: list[str]
+    few: list[str]
+
+    @property
+    def many(self) -> list[str]:
+        """Columns in which most values are met once."""
+        return [name for name in self.columns if name not in self.few]
+
+    def number(self, column: str) -> int:
+        """The number by which a column goes."""
+        return self.columns.index(column)
+
+
+def kinds_of(source: str, needs: Collection[Need]) -> Kinds:
+    """What the needs ask of an event table, in a fixed order."""
+    own = [need.what for need in needs if need.what.source == source]
+    measures = {what.name: what for what in own if isinstance(what, Measure)}
+    presences = [what for what in own if isinstance(what, Presence)]
+    columns = sorted({what.column for what in presences})
+    many = {what.column for what in presences if not what.few}
+    return Kinds(source, [measures[name] for name in sorted(measures)], columns, [name for name in columns if name not in many])
+
+
+def read_events(engine: Engine, source: str, raw: ir.Table, numbers: ir.Table) -> ir.Table:
+    """The events of some days, worked on several times."""
+    make = {"calls": events.calls, "messages": events.messages, "complaints": events.complaints}[source]
+    return engine.store(f"{source}_events", make(raw, numbers))
+
+
+def line_days(
+    engine: Engine, kinds: Kinds, placed: ir.Table, around: Surroundings | None, calendar: ir.Table | None
+) -> ir.Table:
+    """The line-days of some days' events."""
+    if kinds.source == "messages":
+        return tiles.message_tiles(engine, placed, kinds.measures)
+    if kinds.source == "complaints":
+        return tiles.complaint_tiles(engine, placed, kinds.measures)
+    assert around is not None and calendar is not None
+    return tiles.call_tiles(engine, placed, kinds.measures, around, calendar)
+
+
+def day_values(engine: Engine, kinds: Kinds, placed: ir.Table) -> ir.Table:
+    """The few values that lines met on some days; texts."""
+    parts = [presence.once_a_day(presence.records(placed, kinds.number(name), name)) for name in kinds.few]
+    parts = [part.mutate(value=part.value.cast("string")) for part in parts]
+    return engine.store(f"{kinds.source}_values", parts[0] if len(parts) == 1 else ibis.union(*parts))
+
+
+def met_before(
+    engine: Engine, kinds: Kinds, met: ir.Table, past: ir.Table, numbers: ir.Table, few: tuple[ir.Table, ir.Table] | None
+) -> tuple[ir.Table, ir.Table]:
+    """facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before; few: their values."""
+    now, then = [], []
+    for column in kinds.many:
+        for raw, parts in ((met, now), (past, then)):
+            rows = events.numbered(raw.select("line_id", "day", "known_day", "gone_day", column), numbers)
+            parts.append(presence.records(rows, kinds.number(column), column))
+    if few is not None:
+        values, before = presence.coded(engine, f"{kinds.source}_few", *few)
+        now.append(values)
+        then.append(before)
+    both = [parts[0] if len(parts) == 1 else ibis.union(*[part.select(*parts[0].columns) for part in parts]) for parts in (now, then)]
+    return presence.met_before(engine, f"{kinds.source}_met", *both)

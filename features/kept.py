@@ -1,0 +1,135 @@
+"""Days that were worked out, kept beside the lake in files, and worked out anew when what they were made of has changed.
+
+A day's file lasts as long as its key: the code and settings that made it, the day's own files in the lake and, of what stood
+around its calls, whatever was known by that day. A late call so costs its own day (and the 28 after it, of what was met before);
+everything else stays. Whatever is kept can be removed at any time: it comes back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import time
+from uuid import uuid4
+
+FORMAT = 1
+INDEX = "index.json"
+_STALE_S = 86_400
+"""Files that the index does not name are left for a day: another process may still read them."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Consecutive days of one kind: their keys, and the name of the file of each part."""
+
+    days: list[int]
+    keys: list[str]
+    files: dict[str, str]
+
+
+class Kept:
+    """The files of a folder and the index that says which of them hold which days."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._entries: dict[str, list[Entry]] = {}
+        self._lines: str | None = None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for writing, waiting for whoever holds it, and read its index."""
+        with open(os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644), "r+") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._read()
+            yield
+
+    def _read(self) -> None:
+        self._entries, self._lines = {}, None
+        try:
+            data = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
+            if data["format"] == FORMAT and (self.folder / data["lines"]).exists():
+                self._lines = data["lines"]
+                self._entries = {kind: [Entry(**entry) for entry in entries] for kind, entries in data["entries"].items()}
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            pass  # nothing kept, or nothing that can be read: the days are worked out anew
+
+    @property
+    def lines(self) -> Path | None:
+        """The file of the line numbers that every other file goes by; None while nothing is kept."""
+        return self.folder / self._lines if self._lines else None
+
+    def number_lines(self, path: Path) -> None:
+        """Take over a file of line numbers: those of `lines`, and more."""
+        self._lines = path.name
+
+    def missing(self, kind: str, days: Iterable[int], key: Callable[[int], str]) -> list[int]:
+        """Which of the days have to be worked out. A file of several days is forgotten whole when one of them has changed."""
+        wanted = set(days)
+        held: set[int] = set()
+        entries = []
+        for entry in self._entries.get(kind, []):
+            files = all((self.folder / name).exists() for name in entry.files.values())
+            if wanted.isdisjoint(entry.days) or (files and [key(day) for day in entry.days] == entry.keys):
+                entries.append(entry)
+                held.update(entry.days)
+        self._entries[kind] = entries
+        return sorted(wanted - held)
+
+    def forget(self, kind: str, days: set[int]) -> None:
+        """Drop the files that hold any of these days."""
+        self._entries[kind] = [entry for entry in self._entries.get(kind, []) if days.isdisjoint(entry.days)]
+
+    def days(self, kind: str) -> list[int]:
+        """The days kept."""
+        return sorted(day for entry in self._entries.get(kind, []) for day in entry.days)
+
+    def files(self, kind: str, part: str, days: Iterable[int]) -> list[Path]:
+        """The files that hold any of these days; they may hold others, too."""
+        wanted = set(days)
+        found = [entry for entry in self._entries.get(kind, []) if not wanted.isdisjoint(entry.days)]
+        return [self.folder / entry.files[part] for entry in sorted(found, key=lambda entry: entry.days)]
+
+    def place(self, kind: str, part: str, days: Sequence[int]) -> Path:
+        """Where to write a part of consecutive days."""
+        return self.file(f"{kind}-{part}-{days[0]}-{days[-1]}")
+
+    def file(self, name: str) -> Path:
+        """A new file whose name begins with `name`."""
+        return self.folder / f"{name}-{uuid4().hex[:12]}.parquet"
+
+    def put(self, kind: str, days: Sequence[int], key: Callable[[int], str], files: Mapping[str, Path]) -> None:
+        """Take written files into the index, and the index to disk in one step."""
+        entry = Entry(list(days), [key(day) for day in days], {part: path.name for part, path in files.items()})
+        self._entries.setdefault(kind, []).append(entry)
+        self.save()
+
+    def save(self) -> None:
+        """Write the index."""
+        entries = {kind: [asdict(entry) for entry in entries] for kind, entries in self._entries.items()}
+        temporary = self.folder / f".{INDEX}.{os.getpid()}"
+        temporary.write_text(json.dumps({"format": FORMAT, "lines": self._lines, "entries": entries}), encoding="utf-8")
+        os.replace(temporary, self.folder / INDEX)
+
+    def trim(self, before: int) -> None:
+        """Forget files whose days are all earlier than `before`."""
+        for kind, entries in self._entries.items():
+            self._entries[kind] = [entry for entry in entries if entry.days[-1] >= before]
+
+    def sweep(self) -> None:
+        """Remove files that are no longer in the index."""
+        named = {name for entries in self._entries.values() for entry in entries for name in entry.files.values()} | {self._lines}
+        for path in self.folder.glob("*.parquet"):
+            if path.name not in named and path.stat().st_mtime < time() - _STALE_S:
+                path.unlink(missing_ok=True)
+
+
+def digest(*parts: object) -> str:
+    """A short hash of what a day was made of."""
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]

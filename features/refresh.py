@@ -1,0 +1,340 @@
+"""Brings the days that features look back on up to date: worked out once, in chunks, and kept (`kept`) where the engine can."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import holidays
+import ibis
+import ibis.expr.types as ir
+
+from data_schemas.lake import Lake
+from data_schemas.settings import Settings
+from features import daily
+from features.catalogue import CATALOGUE, fingerprint
+from features.daily import Kinds
+from features.engine import DuckEngine, Engine
+from features.events import Surroundings
+from features.feature import LONGEST, Need
+from features.kept import Kept, digest
+from features.localtime import calendar
+from features.windows import with_longest
+
+BIG = ("calls", "messages")
+"""Event tables kept by day; the others are small."""
+CHUNK_ROWS = 1_000_000
+"""Events a thread works on at a time: few enough for its groups to stay near, many enough for a statement to pay."""
+MET_ROWS = 8_000_000
+"""Records, for each GB of the engine's memory, that are looked up at a time in the days before."""
+Progress = Callable[[float], None]
+
+
+class Days:
+    """What `daily` makes of the days that some as_of days look back on, as tables of an engine."""
+
+    def __init__(self, kinds: dict[str, Kinds], numbers: ir.Table):
+        self.kinds = kinds
+        self.numbers = numbers
+
+    def tiles(self, source: str, first: int, last: int) -> ir.Table | None:
+        """The line-days of an event table from `first` to `last`; None where it has no rows then."""
+        return self._part(source, "tiles", first, last)
+
+    def met(self, source: str, first: int, last: int) -> tuple[ir.Table, ir.Table] | None:
+        """The values met from `first` to `last`, see `presence.met_before`; None where the table has no rows then."""
+        facts, odd = self._part(source, "facts", first, last), self._part(source, "odd", first, last)
+        return None if facts is None or odd is None else (facts, odd)
+
+    def _part(self, source: str, part: str, first: int, last: int) -> ir.Table | None:
+        raise NotImplementedError
+
+
+@contextmanager
+def open_days(
+    engine: Engine,
+    lake: Lake,
+    settings: Settings,
+    as_of: Sequence[int],
+    needs: Sequence[Need],
+    scratch: Path | None,
+    progress: Progress,
+) -> Iterator[Days]:
+    """The days that `as_of` days look back on, up to date. What is kept stays beside the lake; else it goes at the end."""
+    asked = {source: daily.kinds_of(source, needs) for source in (*BIG, "complaints")}
+    if not isinstance(engine, DuckEngine):
+        yield _HeldDays(engine, lake, settings, as_of, asked)
+        return
+    standard = _standard()
+    fits = lake.derived is not None and all(
+        set(kinds.measures) <= set(standard[source].measures) and set(kinds.columns) <= set(standard[source].columns)
+        for source, kinds in asked.items()
+    )
+    folder = Path(tempfile.mkdtemp(prefix="bancast-days-", dir=scratch)) if not fits or lake.derived is None else lake.derived
+    try:
+        yield _FiledDays(engine, lake, settings, as_of, standard if fits else asked, Kept(folder), progress)
+    finally:
+        if not fits:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _standard() -> dict[str, Kinds]:
+    """What is kept whatever is asked: everything that the catalogue reads."""
+    needs = with_longest({need for feature in CATALOGUE for need in feature.asked().needs})
+    return {source: daily.kinds_of(source, needs) for source in (*BIG, "complaints")}
+
+
+def _ids(engine: Engine, lake: Lake, spans: dict[str, Iterable[tuple[int, int]]]) -> ir.Table:
+    """Every line_id of the lines and complaints, and of the events of some spans of days."""
+    reads = [lake.read(engine.con, "lines"), lake.read(engine.con, "complaints")]
+    reads += [lake.read(engine.con, source, *span) for source, found in spans.items() for span in found]
+    return ibis.union(*[rows.select("line_id") for rows in reads], distinct=True)
+
+
+def _numbered(ids: ir.Table, after: int) -> ir.Table:
+    return ids.select("line_id", line=(ibis.row_number().over(order_by=ids.line_id) + (after + 1)).cast("int32"))
+
+
+def _complaints(engine: Engine, lake: Lake, kinds: Kinds, numbers: ir.Table, first: int, last: int) -> ir.Table | None:
+    if not kinds.measures or not any(first <= day <= last for day in lake.days("complaints")):
+        return None
+    placed = daily.read_events(engine, "complaints", lake.read(engine.con, "complaints", first, last), numbers)
+    return daily.line_days(engine, kinds, placed, None, None)
+
+
+def _within(rows: ir.Table, first: int, last: int) -> ir.Table:
+    day = rows["target"] if "target" in rows.columns else rows["day"]
+    return rows.filter(day.between(first, last))
+
+
+class _HeldDays(Days):
+    """All days worked out in one go and held by the engine while it is open."""
+
+    def __init__(self, engine: Engine, lake: Lake, settings: Settings, as_of: Sequence[int], kinds: dict[str, Kinds]):
+        first, last = min(as_of) - LONGEST, max(as_of) - 1
+        sources = [source for source in BIG if any(first - LONGEST <= day <= last for day in lake.days(source))]
+        ids = _ids(engine, lake, {source: [(first - LONGEST, last)] for source in sources})
+        super().__init__(kinds, engine.store("line_numbers", _numbered(ids, -1)))
+        self._tables: dict[tuple[str, str], ir.Table] = {}
+        days = engine.rows("calendar", calendar(range(first, last + 1), settings.country))
+        for source in sources:
+            own = kinds[source]
+            raw = lake.read(engine.con, source, first, last)
+            past = lake.read(engine.con, source, first - LONGEST, first - 1)
+            placed = daily.read_events(engine, source, raw, self.numbers)
+            if own.measures:
+                around = Surroundings(engine, lake, settings, self.numbers, first, last) if source == "calls" else None
+                self._tables[source, "tiles"] = daily.line_days(engine, own, placed, around, days)
+            if own.columns:
+                values = None
+                if own.few:
+                    before = daily.read_events(engine, source, past, self.numbers)
+                    now = engine.store(f"{source}_now", daily.day_values(engine, own, placed))
+                    values = (now, engine.store(f"{source}_then", daily.day_values(engine, own, before)))
+                met = daily.met_before(engine, own, raw, past, self.numbers, values)
+                self._tables[source, "facts"], self._tables[source, "odd"] = met
+        if (complaints := _complaints(engine, lake, kinds["complaints"], self.numbers, first, last)) is not None:
+            self._tables["complaints", "tiles"] = complaints
+
+    def _part(self, source: str, part: str, first: int, last: int) -> ir.Table | None:
+        held = self._tables.get((source, part))
+        return None if held is None else _within(held, first, last)
+
+
+class _FiledDays(Days):
+    """Days kept in files by DuckDB, in chunks of a few days; only what is missing or has changed is worked out."""
+
+    def __init__(
+        self,
+        engine: DuckEngine,
+        lake: Lake,
+        settings: Settings,
+        as_of: Sequence[int],
+        kinds: dict[str, Kinds],
+        kept: Kept,
+        progress: Progress,
+    ):
+        self._engine, self._lake, self._settings, self._kept, self._progress = engine, lake, settings, kept, progress
+        self._days = {source: lake.days(source) for source in BIG}
+        self.kinds = kinds
+        with kept.locked():
+            self._refresh(as_of)
+        first, last = min(as_of) - LONGEST, max(as_of) - 1
+        self._complaints = _complaints(engine, lake, kinds["complaints"], self.numbers, first, last)
+
+    def _part(self, source: str, part: str, first: int, last: int) -> ir.Table | None:
+        if source == "complaints":
+            held = self._complaints
+            return None if held is None else self._engine.view("complaints_tiles", _within(held, first, last))
+        kind = source if part == "tiles" else f"{source}-met"
+        paths = self._kept.files(kind, part, range(first, last + 1))
+        if not paths:
+            return None
+        return self._engine.view(f"{source}_{part}", _within(self._engine.load(f"{source}_{part}_kept", paths), first, last))
+
+    def _refresh(self, as_of: Sequence[int]) -> None:
+        """Work out what is missing: first the days by themselves, then when what they met was met before."""
+        settings = self._settings
+        keys = {source: self._keys(source) for source in BIG}
+        back = {day for at in as_of for day in range(at - LONGEST, at)}
+        further = {day for at in as_of for day in range(at - 2 * LONGEST, at)}
+        missing: dict[str, list[int]] = {}
+        for source in BIG:
+            wanted = (further if self.kinds[source].few else back) if self._worth(source) else set()
+            missing[source] = self._kept.missing(source, wanted.intersection(self._days[source]), keys[source][0])
+        self.numbers = self._number(missing)
+        if missing["calls"] or self._kept.days("calls"):
+            span = min(further), max(as_of) - 1
+            around = Surroundings(self._engine, self._lake, settings, self.numbers, *span)
+            changed = self._judged_otherwise(around, sorted(further.intersection(self._kept.days("calls"))))
+            missing["calls"] = sorted({*missing["calls"], *changed})
+        work = []
+        for source in BIG:
+            if missing[source]:
+                work.append((source, missing[source], self._work_out_days))
+            if self.kinds[source].columns:
+                met = self._kept.missing(f"{source}-met", back.intersection(self._days[source]), keys[source][1])
+                work.append((source, met, self._look_up_values))
+        for step, (source, days, job) in enumerate(work):
+            for share in job(source, days, keys[source]):
+                self._progress((step + share) / len(work))
+        self._kept.save()
+        self._kept.sweep()
+
+    def _worth(self, source: str) -> bool:
+        return bool(self.kinds[source].measures or self.kinds[source].columns)
+
+    def _keys(self, source: str) -> tuple[Callable[[int], str], Callable[[int], str]]:
+        """The keys of a day by itself, and of what was met before on a day."""
+        lake, settings = self._lake, self._settings
+        made = digest(fingerprint(), holidays.__version__, lake.zone, settings.zone, settings.country)
+        hours = (settings.features.permitted_from, settings.features.permitted_to) if source == "calls" else ()
+        around = [lake.known_state(table) for table in (("complaints", "policies") if source == "calls" else ())]
+
+        def alone(day: int) -> str:
+            return digest(made, hours, lake.day_state(source, day), [state(day) for state in around])
+
+        def with_past(day: int) -> str:
+            return digest(made, [lake.day_state(source, day - age) for age in range(LONGEST + 1)])
+
+        return alone, with_past
+
+    def _number(self, missing: dict[str, list[int]]) -> ir.Table:
+        """Gives numbers to lines that have none yet: those that are kept go by theirs."""
+        engine, kept = self._engine, self._kept
+        found = _ids(engine, self._lake, {source: _spans(days) for source, days in missing.items()})
+        if kept.lines is None:
+            numbers = engine.store("line_numbers", _numbered(found, -1))
+        else:
+            known = engine.store("line_numbers", engine.load("lines_kept", [kept.lines]))
+            fresh = engine.store("new_lines", found.anti_join(known, "line_id"))
+            if not engine.scalar(fresh.count()):
+                return known
+            after = int(engine.scalar(known.line.max()))  # type: ignore[call-overload]
+            numbers = engine.store("all_lines", ibis.union(known, _numbered(fresh, after)))
+        path = kept.file("lines")
+        engine.save(numbers, path)
+        kept.number_lines(path)
+        return numbers
+
+    def _judged_otherwise(self, around: Surroundings, days: list[int]) -> list[int]:
+        """Days on which a line's carrier or home region, as it is known now, is not the one its calls were judged by."""
+        self._around = around
+        paths = self._kept.files("calls", "tiles", days)
+        if not paths or not days:
+            return []
+        tiles = self._engine.load("calls_judged", paths)
+        judged = tiles.select("line", "day", was_of="carrier", was_at="home_region").distinct()
+        now = around.of_lines(judged)
+        same = now.was_of.identical_to(now.carrier) & now.was_at.identical_to(now.home_region)
+        changed = {int(day) for day in self._engine.frame(now.filter(~same).select("day").distinct())["day"]}
+        before = set(self._kept.days("calls"))
+        self._kept.forget("calls", changed)
+        return sorted((before - set(self._kept.days("calls"))).intersection(days))
+
+    def _work_out_days(self, source: str, days: list[int], keys: tuple[Callable[[int], str], ...]) -> Iterator[float]:
+        """Line-days, and few values met, in chunks; after each the share that is done."""
+        engine, kinds = self._engine, self.kinds[source]
+        around = self._around if source == "calls" else None
+        span = range(days[0], days[-1] + 1)
+        known = engine.rows("calendar", calendar(span, self._settings.country)) if source == "calls" else None
+        threads = int(engine.con.raw_sql("select current_setting('threads')").fetchone()[0])
+        raw: ir.Table
+
+        def work() -> dict[str, ir.Table]:
+            placed = daily.read_events(engine, source, raw, self.numbers)
+            parts = {"tiles": daily.line_days(engine, kinds, placed, around, known)} if kinds.measures else {}
+            return parts | ({"values": daily.day_values(engine, kinds, placed)} if kinds.few else {})
+
+        for chunk, done in _chunks(days, self._lake.rows(source), CHUNK_ROWS * threads):
+            raw = engine.view(f"{source}_chunk", self._lake.read(engine.con, source, chunk[0], chunk[-1]))
+            self._file(source, engine.again((source, "days"), work), chunk, keys[0])
+            yield done
+        engine.drop(f"{source}_events", f"{source}_values")
+
+    def _look_up_values(self, source: str, days: list[int], keys: tuple[Callable[[int], str], ...]) -> Iterator[float]:
+        """When what was met on each day was met before, in chunks; after each the share that is done."""
+        engine, lake, kinds = self._engine, self._lake, self.kinds[source]
+        most = int(MET_ROWS * self._settings.memory_gb / max(1, len(kinds.many)))
+        raw: ir.Table
+        past: ir.Table
+        few: tuple[ir.Table, ir.Table] | None = None
+
+        def work() -> dict[str, ir.Table]:
+            facts, odd = daily.met_before(engine, kinds, raw, past, self.numbers, few)
+            return {"facts": facts, "odd": odd}
+
+        for chunk, done in _chunks(days, lake.rows(source), most, LONGEST):
+            first, last = chunk[0], chunk[-1]
+            raw = engine.view(f"{source}_met_now", lake.read(engine.con, source, first, last))
+            past = engine.view(f"{source}_met_then", self._stored(f"{source}_none", source, first - LONGEST, first - 1))
+            if kinds.few:
+                now = engine.view(f"{source}_few_now", self._values(source, first, last))
+                few = (now, engine.view(f"{source}_few_then", self._values(source, first - LONGEST, first - 1)))
+            self._file(f"{source}-met", engine.again((source, "met"), work), chunk, keys[1])
+            yield done
+        engine.drop(*[f"{source}_met_{name}" for name in ("records", "pairs", "facts", "slow", "odd")])
+
+    def _stored(self, name: str, source: str, first: int, last: int) -> ir.Table:
+        """Rows of the lake, or an empty table that a view can be made of."""
+        rows = self._lake.read(self._engine.con, source, first, last)
+        return rows if any(first <= day <= last for day in self._days[source]) else self._engine.store(name, rows)
+
+    def _values(self, source: str, first: int, last: int) -> ir.Table:
+        """The few values met on some days; all files have the same columns, so that any of them does for no days."""
+        paths = self._kept.files(source, "values", range(first, last + 1)) or self._kept.files(source, "values", self._days[source])[:1]
+        return _within(self._engine.load(f"{source}_values_{first}_{last}", paths), first, last)
+
+    def _file(self, kind: str, parts: dict[str, ir.Table], days: list[int], key: Callable[[int], str]) -> None:
+        files = {part: self._kept.place(kind, part, days) for part in parts}
+        for part, path in files.items():
+            self._engine.save(parts[part], path)
+        self._kept.put(kind, days, key, files)
+
+
+def _spans(days: Sequence[int]) -> list[tuple[int, int]]:
+    """Days, ascending, as first and last of consecutive ones."""
+    found: list[tuple[int, int]] = []
+    for day in days:
+        found = [*found[:-1], (found[-1][0], day)] if found and found[-1][1] == day - 1 else [*found, (day, day)]
+    return found
+
+
+def _chunks(
+    days: Sequence[int], rows: dict[int, int], most: int, longest: int = 10**6
+) -> Iterator[tuple[list[int], float]]:
+    """Consecutive days of about `most` rows together, at the most `longest` days, and the share of the days that is then done."""
+    chunk: list[int] = []
+    held = done = 0
+    for day in days:
+        if chunk and (day != chunk[-1] + 1 or held + rows.get(day, 0) > most or len(chunk) == longest):
+            done += len(chunk)
+            yield chunk, done / len(days)
+            chunk, held = [], 0
+        chunk.append(day)
+        held += rows.get(day, 0)
+    if chunk:
+        yield chunk, 1.0
