@@ -7,7 +7,9 @@ from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from data_schemas.clock import Clock, day_date
 from data_schemas.lake import Lake
@@ -79,11 +81,11 @@ def feature_batches(
 
                 def work() -> ir.Table:
                     frame = context(engine, lake, Clock(settings.zone), snapshots, past.numbers, reads)  # noqa: B023
-                    windows = _windows(engine, past, seen, snapshots, needs, frame)  # noqa: B023
-                    return _formulas(engine, windows, needs, catalogue)
+                    windows, passing = _windows(engine, past, seen, snapshots, needs, frame)  # noqa: B023
+                    return _formulas(engine, windows, passing, needs, catalogue)
 
                 # Batches of the same tables are the same work.
-                table = engine.frame(engine.again(("batch", *sorted(seen)), work))
+                table = engine.arrow(engine.again(("batch", *sorted(seen)), work))
                 yield _finished(table, [feature.name for feature in catalogue])
         tell("done", 1.0)
 
@@ -124,8 +126,8 @@ def _windows(
     snapshots: ir.Table,
     needs: list[Need],
     frame: ir.Table,
-) -> ir.Table:
-    """Every window beside the lines it belongs to."""
+) -> tuple[ir.Table, list[str]]:
+    """Every window beside the lines it belongs to, and the names of the tables it is read from."""
     parts: list[ir.Table] = []
     absent: list[Need] = []
     for source in SOURCES:
@@ -141,25 +143,36 @@ def _windows(
             parts += window_counts(engine, f"{source}_met", *met, present, past.kinds[source].columns, snapshots)
         absent += ([] if tiles else counted) + ([] if met else present)
     table = beside(frame, *[(part, _AT) for part in parts])
-    return table.mutate(**{need.column: ibis.null("int64") for need in absent})
+    passing = [part.get_name() for part in parts]
+    return table.mutate(**{need.column: ibis.null("int64") for need in absent}), passing
 
 
-def _formulas(engine: Engine, windows: ir.Table, needs: list[Need], catalogue: Sequence[Feature]) -> ir.Table:
-    """Every formula over the windows of a batch."""
+def _formulas(
+    engine: Engine, windows: ir.Table, passing: list[str], needs: list[Need], catalogue: Sequence[Feature]
+) -> ir.Table:
+    """Every formula over the windows of a batch; `passing`: stored tables that are not read after them."""
     filled = engine.store("windows_of_lines", fill(windows, needs))
+    engine.drop(*passing)
     # Peers are all eligible lines, so nothing may be left out of the frame before.
     peered, answers = with_peers(engine, filled, catalogue)
     values = {feature.name: feature.value(peered, answers[feature.name]).cast("float32") for feature in catalogue}
-    return engine.store("feature_rows", peered.select("as_of_day", *IDS, **values))
+    rows = engine.store("feature_rows", peered.select("as_of_day", *IDS, **values))
+    engine.drop("windows_of_lines", "context", "peer_ranks")
+    return rows
 
 
-def _finished(table: pd.DataFrame, features: list[str]) -> pd.DataFrame:
-    """Days as dates, rows in a fixed order."""
-    dates = {day: pd.Timestamp(day_date(day)) for day in table["as_of_day"].unique()}
-    table.insert(0, "as_of", table.pop("as_of_day").map(dates).astype("datetime64[s]"))
-    table = table.sort_values(["as_of", "line_id"], ignore_index=True)
-    table[features] = table[features].astype("float32")
-    return table
+def _finished(rows: pa.Table, features: list[str]) -> pd.DataFrame:
+    """Rows in a fixed order, days as dates, the features as one block of float32 (a column each would be copied and copied)."""
+    ids = rows.select(["as_of_day", *IDS]).to_pandas()
+    order = ids.sort_values(["as_of_day", "line_id"]).index.to_numpy()
+    block = np.empty((len(features), len(order)), dtype="float32")
+    for number, name in enumerate(features):
+        block[number] = rows.column(name).to_numpy()[order]
+    ids = ids.iloc[order].reset_index(drop=True)
+    days = ids.pop("as_of_day")
+    dates = {day: pd.Timestamp(day_date(day)) for day in days.unique()}
+    ids.insert(0, "as_of", days.map(dates).astype("datetime64[s]"))
+    return pd.concat([ids, pd.DataFrame(block.T, columns=features, copy=False)], axis=1)
 
 
 def missing_features(table: pd.DataFrame, catalogue: Sequence[Feature] = CATALOGUE) -> dict[str, list[str]]:

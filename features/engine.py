@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 
 from data_schemas.settings import Settings
 
@@ -43,6 +44,10 @@ class Engine:
 
     def frame(self, expr: ir.Table) -> pd.DataFrame:
         """The rows of an expression as a pandas frame."""
+        raise NotImplementedError
+
+    def arrow(self, expr: ir.Table) -> pa.Table:
+        """The rows of an expression as an Arrow table."""
         raise NotImplementedError
 
     def scalar(self, expr: ir.Scalar) -> object:
@@ -93,6 +98,10 @@ class DuckEngine(Engine):
     def frame(self, expr: ir.Table) -> pd.DataFrame:
         """The rows of an expression as a pandas frame."""
         return expr.to_pandas()
+
+    def arrow(self, expr: ir.Table) -> pa.Table:
+        """The rows of an expression as an Arrow table."""
+        return self.con.raw_sql(self.con.compile(expr)).to_arrow_table()
 
     def scalar(self, expr: ir.Scalar) -> object:
         """The value of a scalar expression; None when it is null."""
@@ -151,7 +160,7 @@ def open_engine(settings: Settings, scratch: Path | None = None) -> Iterator[Eng
     spill = Path(tempfile.mkdtemp(prefix="bancast-spill-", dir=scratch))
     con = ibis.duckdb.connect(
         threads=settings.threads or os.cpu_count() or 1,
-        memory_limit=f"{settings.memory_gb}GB",
+        memory_limit=f"{settings.memory_gb * 0.75}GB",  # the rest is for what is handed over
         temp_directory=str(spill),
         preserve_insertion_order=False,
     )

@@ -27,7 +27,7 @@ from features.windows import with_longest
 BIG = ("calls", "messages")
 """Event tables kept by day; the others are small."""
 CHUNK_ROWS = 1_000_000
-"""Events a thread works on at a time: few enough for its groups to stay near, many enough for a statement to pay."""
+"""Events, for each GB of the engine's memory, that are worked on at a time."""
 MET_ROWS = 8_000_000
 """Records, for each GB of the engine's memory, that are looked up at a time in the days before."""
 Progress = Callable[[float], None]
@@ -261,7 +261,6 @@ class _FiledDays(Days):
         around = self._around if source == "calls" else None
         span = range(days[0], days[-1] + 1)
         known = engine.rows("calendar", calendar(span, self._settings.country)) if source == "calls" else None
-        threads = int(engine.con.raw_sql("select current_setting('threads')").fetchone()[0])
         raw: ir.Table
 
         def work() -> dict[str, ir.Table]:
@@ -269,7 +268,7 @@ class _FiledDays(Days):
             parts = {"tiles": daily.line_days(engine, kinds, placed, around, known)} if kinds.measures else {}
             return parts | ({"values": daily.day_values(engine, kinds, placed)} if kinds.few else {})
 
-        for chunk, done in _chunks(days, self._lake.rows(source), CHUNK_ROWS * threads):
+        for chunk, done in _chunks(days, self._lake.rows(source), int(CHUNK_ROWS * self._settings.memory_gb)):
             raw = engine.view(f"{source}_chunk", self._lake.read(engine.con, source, chunk[0], chunk[-1]))
             self._file(source, engine.again((source, "days"), work), chunk, keys[0])
             yield done

@@ -57,9 +57,12 @@ class SparkEngine(Engine):
 
     def frame(self, expr: ir.Table) -> pd.DataFrame:
         """The rows of an expression as a pandas frame."""
+        return expr.__pandas_result__(self.arrow(expr).to_pandas())
+
+    def arrow(self, expr: ir.Table) -> pa.Table:
+        """The rows of an expression as an Arrow table."""
         self.con._run_pre_execute_hooks(expr)
-        rows = self.con._session.sql(self.con.compile(expr)).toArrow()
-        return expr.__pandas_result__(rows.to_pandas())
+        return self.con._session.sql(self.con.compile(expr)).toArrow()
 
     def scalar(self, expr: ir.Scalar) -> object:
         """The value of a scalar expression; None when it is null."""
