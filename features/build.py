@@ -147,9 +147,7 @@ def _windows(
     return table.mutate(**{need.column: ibis.null("int64") for need in absent}), passing
 
 
-def _formulas(
-    engine: Engine, windows: ir.Table, passing: list[str], needs: list[Need], catalogue: Sequence[Feature]
-) -> ir.Table:
+def _formulas(engine: Engine, windows: ir.Table, passing: list[str], needs: list[Need], catalogue: Sequence[Feature]) -> ir.Table:
     """Every formula over the windows of a batch; `passing`: stored tables that are not read after them."""
     filled = engine.store("windows_of_lines", fill(windows, needs))
     engine.drop(*passing)

@@ -53,9 +53,7 @@ def read_events(engine: Engine, source: str, raw: ir.Table, numbers: ir.Table) -
     return engine.store(f"{source}_events", make(raw, numbers))
 
 
-def line_days(
-    engine: Engine, kinds: Kinds, placed: ir.Table, around: Surroundings | None, calendar: ir.Table | None
-) -> ir.Table:
+def line_days(engine: Engine, kinds: Kinds, placed: ir.Table, around: Surroundings | None, calendar: ir.Table | None) -> ir.Table:
     """The line-days of some days' events."""
     if kinds.source == "messages":
         return tiles.message_tiles(engine, placed, kinds.measures)
@@ -85,5 +83,7 @@ def met_before(
         values, before = presence.coded(engine, f"{kinds.source}_few", *few)
         now.append(values)
         then.append(before)
-    both = [parts[0] if len(parts) == 1 else ibis.union(*[part.select(*parts[0].columns) for part in parts]) for parts in (now, then)]
+    both = [
+        parts[0] if len(parts) == 1 else ibis.union(*[part.select(*parts[0].columns) for part in parts]) for parts in (now, then)
+    ]
     return presence.met_before(engine, f"{kinds.source}_met", *both)

@@ -304,7 +304,10 @@ class _FiledDays(Days):
 
     def _values(self, source: str, first: int, last: int) -> ir.Table:
         """The few values met on some days; all files have the same columns, so that any of them does for no days."""
-        paths = self._kept.files(source, "values", range(first, last + 1)) or self._kept.files(source, "values", self._days[source])[:1]
+        paths = (
+            self._kept.files(source, "values", range(first, last + 1))
+            or self._kept.files(source, "values", self._days[source])[:1]
+        )
         return _within(self._engine.load(f"{source}_values_{first}_{last}", paths), first, last)
 
     def _file(self, kind: str, parts: dict[str, ir.Table], days: list[int], key: Callable[[int], str]) -> None:
@@ -322,9 +325,7 @@ def _spans(days: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _chunks(
-    days: Sequence[int], rows: dict[int, int], most: int, longest: int = 10**6
-) -> Iterator[tuple[list[int], float]]:
+def _chunks(days: Sequence[int], rows: dict[int, int], most: int, longest: int = 10**6) -> Iterator[tuple[list[int], float]]:
     """Consecutive days of about `most` rows together, at the most `longest` days, and the share of the days that is then done."""
     chunk: list[int] = []
     held = done = 0
