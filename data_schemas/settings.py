@@ -36,6 +36,9 @@ class FeatureSettings(_Section):
         default="08:00", description="Start of permitted calling hours, local, where no policy gives one."
     )
     permitted_to: str = Field(default="20:00", description="End of permitted calling hours, local, where no policy gives one.")
+    kept_days: int = Field(
+        default=0, ge=0, description="Days of worked-out line-days kept beside the lake, newest first; 0 keeps all."
+    )
 
 
 class TrainSettings(_Section):

@@ -135,12 +135,12 @@ def _windows(
         counted = [need for need in own if isinstance(need.what, Measure)]
         tiles, met = seen.get(f"{source}: tiles"), seen.get(f"{source}: met")
         if counted and tiles:
-            segments = engine.store(f"{source}_segments", by_segment(spread(*tiles, snapshots), counted))
+            segments = engine.store(f"{source}_segments", by_segment(spread(tiles[0], snapshots), counted))
             parts.append(engine.store(f"{source}_windows", by_window(segments, counted)))
             engine.drop(f"{source}_segments")
         present = [need for need in own if isinstance(need.what, Presence)]
         if present and met:
-            parts += window_counts(engine, f"{source}_met", *met, present, past.kinds[source].columns, snapshots)
+            parts += window_counts(engine, f"{source}_met", met[0], met[1], present, past.kinds[source].columns, snapshots)
         absent += ([] if tiles else counted) + ([] if met else present)
     table = beside(frame, *[(part, _AT) for part in parts])
     passing = [part.get_name() for part in parts]

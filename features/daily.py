@@ -73,8 +73,9 @@ def day_values(engine: Engine, kinds: Kinds, placed: ir.Table) -> ir.Table:
 def met_before(
     engine: Engine, kinds: Kinds, met: ir.Table, past: ir.Table, numbers: ir.Table, few: tuple[ir.Table, ir.Table] | None
 ) -> tuple[ir.Table, ir.Table]:
-    """facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before; few: their values."""
-    now, then = [], []
+    """Facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before; few: their values."""
+    now: list[ir.Table] = []
+    then: list[ir.Table] = []
     for column in kinds.many:
         for raw, parts in ((met, now), (past, then)):
             rows = events.numbered(raw.select("line_id", "day", "known_day", "gone_day", column), numbers)

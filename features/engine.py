@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from data_schemas.settings import Settings
 
-
 T = TypeVar("T")
 
 

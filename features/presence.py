@@ -27,7 +27,7 @@ _PLACED = ("line", "as_of_day", "segment", "before", "n")
 def records(events: ir.Table, what: int, column: str) -> ir.Table:
     """The records of one column, numbered `what`: one row an event that has a value."""
     met = events.filter(events[column].notnull())
-    return met.select("line", "day", "known_day", "gone_day", what=ibis.literal(what, type="int16"), value=met[column])
+    return met.select("line", "day", "known_day", "gone_day", what=ibis.literal(what, type="int32"), value=met[column])
 
 
 def once_a_day(met: ir.Table) -> ir.Table:
@@ -45,7 +45,8 @@ def coded(engine: Engine, label: str, *parts: ir.Table) -> list[ir.Table]:
 
 def _coded(part: ir.Table, codes: ir.Table) -> ir.Table:
     joined = part.join(codes, ["what", "value"])
-    return joined.select(*[part[name] for name in _RECORD if name != "value"], value=codes.code).select(*_RECORD)
+    # Engines count rows in integers of their own width.
+    return joined.select(*[part[name] for name in _RECORD if name != "value"], value=codes.code.cast("int64")).select(*_RECORD)
 
 
 def met_before(engine: Engine, label: str, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:

@@ -131,8 +131,9 @@ class _HeldDays(Days):
             if own.columns:
                 values = None
                 if own.few:
-                    before = daily.read_events(engine, source, past, self.numbers)
+                    # One after the other: both go through tables of the same names.
                     now = engine.store(f"{source}_now", daily.day_values(engine, own, placed))
+                    before = daily.read_events(engine, source, past, self.numbers)
                     values = (now, engine.store(f"{source}_then", daily.day_values(engine, own, before)))
                 met = daily.met_before(engine, own, raw, past, self.numbers, values)
                 self._tables[source, "facts"], self._tables[source, "odd"] = met
@@ -201,6 +202,9 @@ class _FiledDays(Days):
         for step, (source, days, job) in enumerate(work):
             for share in job(source, days, keys[source]):
                 self._progress((step + share) / len(work))
+        if settings.features.kept_days:
+            # What this build reads stays for it.
+            self._kept.trim(min(min(further), max(as_of) - settings.features.kept_days))
         self._kept.save()
         self._kept.sweep()
 

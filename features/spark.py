@@ -123,7 +123,7 @@ def open_spark(settings: Settings, scratch: Path | None) -> Iterator[Engine]:
         session = started.newSession()
         session.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
         session.conf.set("spark.sql.ansi.enabled", "true")  # an overflow or a bad cast stops the build, it makes no null
-        if started.sparkContext.master.startswith("local"):
+        if str(started.sparkContext.master).startswith("local"):
             session.conf.set("spark.sql.shuffle.partitions", str(_LOCAL_PARTITIONS))
         try:
             yield SparkEngine(con.connect(session), folder)

@@ -158,7 +158,7 @@ def narrow(engine: Engine, events: ir.Table) -> ir.Table:
 
 
 def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], around: Surroundings, calendar: ir.Table) -> ir.Table:
-    """The line-days of calls: line, day, since, until, a column a measure, and the carrier and home_region they were judged by."""
+    """The line-days of calls: line, day, since, until, a column a measure, and the carrier and home_region behind them."""
     layers = layer(engine, "calls", events)
     placed = around.of_calls(layers.events)
     base = engine.store("call_sums", line_days(placed, measures, calls=placed.count().cast("int64")))

@@ -180,3 +180,17 @@ def test_a_build_that_stops_half_way_leaves_what_was_done(tmp_path: Path, monkey
     homes_differ(home, [FIRST + 5])
     now = {path.name: os.stat(path).st_mtime_ns for path in (home / "derived").glob("calls-tiles-*")}
     assert kept_then.items() <= now.items()
+
+
+def test_days_older_than_the_setting_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    home = tmp_path / "home"
+    monkeypatch.setattr(refresh, "CHUNK_ROWS", 8)
+    disk.load(disk.write(tmp_path / "in", disk.small(days=70, calls=2)), home)
+    build_features(disk.lake_of(home), SETTINGS, [FIRST + 60], catalogue=FEW)
+    short = SETTINGS.model_copy(update={"features": SETTINGS.features.model_copy(update={"kept_days": 3})})
+    build_features(disk.lake_of(home), short, [FIRST + 70], catalogue=FEW)
+    found = kept.Kept(home / "derived")
+    with found.locked():
+        first, last = min(found.days("calls")), max(found.days("calls"))
+    assert FIRST + 10 < first <= FIRST + 14 and last == FIRST + 69, "what the last build read, in files of four days"
+    homes_differ(home, [FIRST + 30])
