@@ -237,7 +237,8 @@ class _FiledDays(Days):
             fresh = engine.store("new_lines", found.anti_join(known, "line_id"))
             if not engine.scalar(fresh.count()):
                 return known
-            after = int(engine.scalar(known.line.max()))  # type: ignore[call-overload]
+            newest = engine.scalar(known.line.max())
+            after = -1 if newest is None else int(newest)  # type: ignore[call-overload]
             numbers = engine.store("all_lines", ibis.union(known, _numbered(fresh, after)))
         path = kept.file("lines")
         engine.save(numbers, path)
