@@ -1,6 +1,6 @@
 """Measurements, printed as Markdown tables: `quality` on worlds, `table` on a finished table, `speed`.
 
-Without a word: quality and speed on small sizes, in minutes. --full takes the sizes of the documents, which take an hour.
+Without a word: quality and speed on small sizes, in minutes. --full takes the sizes of the documents, which take an hour or more.
 """
 
 from __future__ import annotations
@@ -15,22 +15,33 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.places import Size
+from benchmarks.speed import PARTS, Plan, machine, speed
 from benchmarks.worlds import make_world
 from data_schemas.errors import BadInput
 from pipelines.runtime import QUIET
 from simulator import simulate
 
+EXAMPLES = """examples:
+  python -m benchmarks                                   all of it, small
+  python -m benchmarks quality --kinds pool,sim          quality on two made worlds
+  python -m benchmarks speed --full --out speed          the reference: 20,000 lines, 180 days, 11.25 calls a line and day
+  python -m benchmarks speed --full --work /data --keep  the same; the world and the homes stay in /data for the next run
+  python -m benchmarks speed --full --work /data --keep --only floor,features,morning
+  python -m benchmarks speed --full --growth 10 --only floor,features,growth
+"""
 KINDS = ("threshold", "complaints", "pool", "quality", "sim")
 SIZES = {
     "quality": {False: (350, 120, 15.0), True: (1500, 180, 40.0)},
-    "speed": {False: (400, 120, 20.0), True: (3000, 180, 34.0)},
+    "speed": {False: (400, 120, 20.0), True: (20_000, 180, 11.25)},
 }
 """Lines, days and calls a line and day, small and full."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    plain = argparse.RawDescriptionHelpFormatter
+    found = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, epilog=EXAMPLES, formatter_class=plain)
     found.add_argument("what", nargs="?", choices=("all", "quality", "speed", "table"), default="all")
     found.add_argument("--full", action="store_true", help="the sizes of the documents")
     found.add_argument("--world", type=Path, action="append", help="quality: a folder of tables, instead of made ones")
@@ -38,8 +49,22 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--lines", type=int, help="lines of a made world")
     found.add_argument("--days", type=int, help="its days")
     found.add_argument("--calls", type=float, help="its calls a line and day")
-    found.add_argument("--seed", type=int, default=21, help="its seed (default: %(default)s)")
+    found.add_argument("--seed", type=int, help="its seed (default: 21; speed: 3)")
     found.add_argument("--repeat", type=int, default=3, help="speed: runs of each measurement; the median counts")
+    found.add_argument(
+        "--only",
+        default=",".join(PARTS),
+        metavar="PARTS",
+        help="speed: these parts alone (default: %(default)s)",
+    )
+    found.add_argument("--growth", type=int, default=0, metavar="N", help="speed: floor and features on N times the lines, too")
+    found.add_argument("--work", type=Path, metavar="DIR", help="speed: where its files go, instead of the temporary folder")
+    found.add_argument("--keep", action="store_true", help="speed: leave the world and its homes in --work, and use those there")
+    found.add_argument("--snapshots", type=int, default=26, help="speed: weekly snapshots (default: %(default)s)")
+    for way, share in (("plain", 26), ("pandas", 2), ("polars", 26)):
+        says = f"speed: of them made by {'plain DuckDB' if way == 'plain' else way} (default: %(default)s)"
+        found.add_argument(f"--{way}-snapshots", type=int, default=share, metavar="N", help=says)
+    found.add_argument("--plain-memory", type=float, default=8.0, metavar="GB", help="speed: what plain DuckDB may use")
     found.add_argument("--file", type=Path, help="table: a CSV or Parquet file with one row a line")
     found.add_argument("--label", default="label", help="table: its column of 0 and 1")
     found.add_argument("--id", default="line_id", help="table: its column that names a row")
@@ -55,6 +80,16 @@ def main(words: list[str] | None = None) -> int:
     wrong = sorted(set(told.kinds.split(",")) - set(KINDS))
     if wrong:
         said.error(f"--kinds: no world `{wrong[0]}`; there are {', '.join(KINDS)}")
+    strange = sorted(set(told.only.split(",")) - set(PARTS))
+    if strange:
+        said.error(f"--only: no part `{strange[0]}`; there are {', '.join(PARTS)}")
+    if told.keep and told.work is None:
+        said.error("--keep needs --work, where things are kept")
+    for name in ("repeat", "snapshots", "plain_snapshots", "pandas_snapshots", "polars_snapshots"):
+        if getattr(told, name) < 1:
+            said.error(f"--{name.replace('_', '-')}: give 1 or more")
+    if told.growth < 0 or told.growth == 1:
+        said.error("--growth: give 2 or more")
     if told.what == "table" and told.file is None:
         said.error("table needs --file")
     for path in (*(told.world or ()), *filter(None, [told.file])):
@@ -86,9 +121,18 @@ def _found(told: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
 
         found["table"] = table_quality(told.file, told.label, told.id, tell)
     if told.what in ("all", "speed"):
-        from benchmarks.speed import machine, speed
-
-        found["speed"] = speed(*_sizes(told, "speed"), told.repeat, tell)
+        plan = Plan(
+            only=told.only.split(","),
+            repeat=told.repeat,
+            snapshots=told.snapshots,
+            plain=told.plain_snapshots,
+            pandas=told.pandas_snapshots,
+            polars=told.polars_snapshots,
+            growth=told.growth,
+            memory_gb=told.plain_memory,
+        )
+        size = Size(*_sizes(told, "speed"), seed=3 if told.seed is None else told.seed)
+        found["speed"] = speed(size, plan, tell, told.work, told.keep)
         found["machine"] = [machine()]
     return found
 
@@ -97,6 +141,7 @@ def _quality(told: argparse.Namespace) -> list[dict[str, Any]]:
     from benchmarks.quality import world_quality
 
     lines, days, calls = _sizes(told, "quality")
+    seed = 21 if told.seed is None else told.seed
     if told.world:
         return [row for folder in told.world for row in world_quality(folder, tell)]
     rows = []
@@ -105,9 +150,9 @@ def _quality(told: argparse.Namespace) -> list[dict[str, Any]]:
             tell(f"{kind}: make {lines} lines, {days} days, {calls} calls a line and day")
             folder = Path(work) / kind
             if kind == "sim":
-                simulate(folder, lines=lines, days=days, calls_per_line_day=calls, seed=told.seed)
+                simulate(folder, lines=lines, days=days, calls_per_line_day=calls, seed=seed)
             else:
-                make_world(kind, folder, lines, days, calls, told.seed)
+                make_world(kind, folder, lines, days, calls, seed)
             rows += world_quality(folder, tell)
     return rows
 

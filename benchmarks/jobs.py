@@ -54,9 +54,7 @@ def world(folder: str, lines: int, days: int, calls: float, seed: int, zone: str
     from simulator import simulate
 
     def run() -> dict[str, Any]:
-        made = simulate(
-            Path(folder), lines=lines, days=days, calls_per_line_day=calls, seed=seed, zone=zone, progress=_steps()
-        )
+        made = simulate(Path(folder), lines=lines, days=days, calls_per_line_day=calls, seed=seed, zone=zone, progress=_steps())
         return {"made": made.to_dict()}
 
     return run
@@ -83,9 +81,10 @@ def features(home: str, days: list[int], subset: bool) -> Run:
     from features.catalogue import CATALOGUE
 
     where = Home(Path(home))
-    lake, settings, catalogue = Lake(where.lake), load_settings(where.root), chosen() if subset else CATALOGUE
+    catalogue = chosen() if subset else CATALOGUE
 
     def run() -> dict[str, Any]:
+        lake, settings = Lake(where.lake), load_settings(where.root)
         parts = feature_batches(lake, settings, days, _steps(), catalogue, where.scratch)
         return {"rows": sum(len(part) for part in parts)}
 

@@ -1,156 +1,279 @@
-"""How fast and how large: ingest, features, one morning and the main job, against DuckDB on the same files in the same run."""
+"""How fast and how large: ingest, features, one morning and the main job, against DuckDB, pandas and Polars on the same files.
+
+Everything is measured in one run, each job in a process of its own, seconds without its imports. The floor is a bare DuckDB scan
+of the columns of calls that features read.
+"""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import platform
+import shutil
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import duckdb
-
-from benchmarks.plain import WINDOWS, plain_frame
+from benchmarks.places import Place, Size
+from benchmarks.processes import Tell, main_job, work
+from benchmarks.subset import COLUMNS
 from data_schemas.clock import day_date
-from data_schemas.home import Home
-from data_schemas.ingest import ingest
-from data_schemas.lake import Lake
 from data_schemas.settings import load_settings
-from data_schemas.sources import find_sources
-from features.build import build_features
 from features.catalogue import CATALOGUE
-from simulator import simulate
 
+PARTS = ("floor", "ingest", "plain", "pandas", "polars", "features", "subset", "morning", "run", "growth")
 SNAPSHOTS = 26
-_PLAIN_FEATURES = 6 * len(WINDOWS)
-"""Window counts that the plain query makes: calls, answered, talk, short, complaints and messages."""
-_CALLS = "line_id, started_at, callee_id, duration_s, answered, ring_s, region, agent_id, device_id, disposition, recorded_at"
-"""Columns of calls that features read."""
-FLOOR, COPY = "floor: DuckDB scans the calls' columns", "DuckDB reads all tables and writes them back"
-Tell = Callable[[str], None]
+_ORDER = ("what", "seconds", "spread", "runs", "x_floor", "x_copy", "x_small", "x_plain", "ms_each", "x_day", "peak_gb")
+ENOUGH_S = 600.0
+"""Seconds of one measurement after which it is not repeated."""
+Found = dict[str, Any]
+"""What a job tells: seconds, peak_gb and more."""
+_HAND = {"plain": "plain DuckDB, a query a window", "pandas": "pandas, a groupby a window", "polars": "Polars, lazily"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure: parts of PARTS, how often, and how many of the snapshots each way by hand makes.
+
+    growth: also measure on so many times the lines; 0: don't. memory_gb: what plain DuckDB may use.
+    """
+
+    only: Sequence[str] = PARTS
+    repeat: int = 3
+    snapshots: int = SNAPSHOTS
+    plain: int = SNAPSHOTS
+    pandas: int = 2
+    polars: int = SNAPSHOTS
+    growth: int = 0
+    memory_gb: float = 8.0
 
 
 class Bench:
-    """Measurements of one run, as rows: what, seconds (median), spread (largest less smallest), ratios to earlier rows."""
+    """Measurements of one run, as rows.
+
+    seconds: median of `runs`; spread: largest less smallest. Times another row: x_floor, x_copy, x_small (the same on the smaller
+    world). ms_each: milliseconds a feature and snapshot; x_plain: that against plain DuckDB's. x_day: a morning against a day's
+    share of the whole table. peak_gb: resident memory at its highest.
+    """
 
     def __init__(self, repeat: int, tell: Tell) -> None:
         self.rows: list[dict[str, Any]] = []
         self.repeat, self.tell = repeat, tell
+        self._by: dict[str, dict[str, Any]] = {}
 
-    def measure(self, what: str, job: Callable[[], Any], **against: str) -> dict[str, Any]:
-        """Run a job `repeat` times. against: name of a column -> `what` of the row to divide by. The new row."""
-        seconds = []
-        for number in range(self.repeat):
-            self.tell(f"{what}: run {number + 1} of {self.repeat}")
-            started = time.perf_counter()
-            job()
-            seconds.append(time.perf_counter() - started)
-        row: dict[str, Any] = {"what": what, "seconds": median(seconds), "spread": max(seconds) - min(seconds)}
-        row |= {column: row["seconds"] / self.seconds(other) for column, other in against.items()}
+    def measure(
+        self, key: str, what: str, job: Callable[[], Found], each: int = 0, against: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Run a job until it was repeated often enough; its row."""
+        return self.add(key, what, self.runs(what, job), each, against)
+
+    def runs(self, what: str, job: Callable[[], Found]) -> list[Found]:
+        """What each run of a job found."""
+        found: list[Found] = []
+        while len(found) < self.repeat and sum(one["seconds"] for one in found) < ENOUGH_S:
+            self.tell(f"{what}: run {len(found) + 1} of {self.repeat}")
+            found.append(job())
+        return found
+
+    def add(
+        self, key: str, what: str, found: list[Found], each: int = 0, against: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The row of some runs, which `key` then names.
+
+        each: features times snapshots that they made. against: name of a column -> key of the row to divide by, if it is there.
+        """
+        seconds = [one["seconds"] for one in found]
+        spread = max(seconds) - min(seconds)
+        row: dict[str, Any] = {"what": what, "seconds": median(seconds), "spread": spread, "runs": len(found)}
+        row |= {column: self.times(row["seconds"], other) for column, other in (against or {}).items()}
+        self._by[key] = row
+        if each:
+            row["ms_each"] = 1000 * row["seconds"] / each
+            row["x_plain"] = self.times(row["ms_each"], "plain", "ms_each")
+        row["peak_gb"] = max(one["peak_gb"] for one in found)
+        self.tell(f"{what}: {row['seconds']:.2f} s, {row['peak_gb']:.2f} GB at the most")
         self.rows.append(row)
         return row
 
-    def seconds(self, what: str) -> float:
-        """The median of an earlier row."""
-        return float(next(row["seconds"] for row in self.rows if row["what"] == what))
+    def table(self) -> list[dict[str, Any]]:
+        """The rows, all with the same columns in one order; None where one says nothing."""
+        used = [name for name in _ORDER if any(row.get(name) is not None for row in self.rows)]
+        return [{name: row.get(name) for name in used} for row in self.rows]
+
+    def times(self, value: float, key: str, column: str = "seconds") -> float | None:
+        """A value against an earlier row's; None when there is no such row."""
+        return value / float(self._by[key][column]) if key in self._by else None
 
 
-def speed(lines: int, days: int, calls: float, repeat: int, tell: Tell) -> list[dict[str, Any]]:
-    """Measure on a simulated world; one row a measurement.
+def speed(size: Size, plan: Plan, tell: Tell, work_in: Path | None = None, keep: bool = False) -> list[dict[str, Any]]:
+    """Measure on a simulated world; one row a measurement, columns as in Bench.
 
-    Columns: what; seconds, the median of `repeat` runs; spread, the largest less the smallest; x_floor, x_copy, x_plain: times
-    the bare scan, the bare copy, the plain query; x_plain_each: the last one, a feature; peak_gb: resident memory at its highest.
-    The files are in the page cache, for everybody alike.
+    work_in: the folder for all files (the system's when None); what is not kept is removed. The files are in the page cache, for
+    everybody alike.
     """
-    with tempfile.TemporaryDirectory(prefix="bancast-speed-") as work:
-        world, home = Path(work) / "world", Home(Path(work) / "home")
-        tell(f"simulate {lines} lines, {days} days, {calls} calls a line and day")
-        made = simulate(world, lines=lines, days=days, calls_per_line_day=calls, seed=3)
-        home.root.mkdir()
-        settings = load_settings(home.root)
-        bench = Bench(repeat, tell)
-        tables = {name: _parquet(world, name) for name in ("lines", "calls", "complaints", "bans", "messages", "policies")}
-        bench.measure(FLOOR, lambda: _scan(tables["calls"]))
-        bench.measure(COPY, lambda: _copy(tables, Path(work) / "copy"), x_floor=FLOOR)
-        bench.measure(
-            f"ingest of all tables, {made.calls:,} calls", lambda: _ingest(world, Path(work)), x_floor=FLOOR, x_copy=COPY
-        )
-        ingest(find_sources(world), home.root, settings)
-        lake = Lake(home.lake)
-        end = lake.days("calls")[-1] + 1
-        at = [day for day in range(end - 7 * (SNAPSHOTS - 1), end + 1, 7) if day > lake.days("calls")[0]]
-        plain = f"plain DuckDB query: {_PLAIN_FEATURES} window features, {len(at)} snapshots"
-        bench.measure(plain, lambda: plain_frame(world, [day_date(day) for day in at]), x_floor=FLOOR)
-        whole = bench.measure(
-            f"features: {len(CATALOGUE)}, {len(at)} snapshots",
-            lambda: build_features(lake, settings, at, scratch=home.scratch),
-            x_floor=FLOOR,
-            x_plain=plain,
-        )
-        whole["x_plain_each"] = whole["x_plain"] * _PLAIN_FEATURES / len(CATALOGUE)
-        one = f"plain DuckDB query: {_PLAIN_FEATURES} window features, 1 snapshot"
-        bench.measure(one, lambda: plain_frame(world, [day_date(end)]), x_floor=FLOOR)
-        morning = bench.measure(
-            f"one morning: {len(CATALOGUE)} features, 1 snapshot",
-            lambda: build_features(lake, settings, [end], scratch=home.scratch),
-            x_floor=FLOOR,
-            x_plain=one,
-        )
-        morning["x_plain_each"] = morning["x_plain"] * _PLAIN_FEATURES / len(CATALOGUE)
-        peaks: list[float] = []
-        job = f"bancast run: from {made.calls:,} calls to the ranking"
-        row = bench.measure(job, lambda: peaks.append(_run(world, Path(work))), x_floor=FLOOR)
-        row["peak_gb"] = max(peaks)
-        return bench.rows
+    with ExitStack() as stack:
+        if work_in is not None:
+            work_in.mkdir(parents=True, exist_ok=True)
+        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bancast-speed-", dir=work_in)))
+        root = work_in if keep and work_in is not None else temporary
+        zone = load_settings(temporary).zone
+        bench = Bench(plan.repeat, tell)
+        place = Place(size, root, temporary, zone, tell)
+        _Measured(bench, plan, place).all()
+        if plan.growth and "growth" in plan.only:
+            if not keep:
+                shutil.rmtree(place.root, ignore_errors=True)
+            grown = Place(size.times(plan.growth), root, temporary, zone, tell)
+            bench.repeat = 1
+            _growth(bench, plan, grown, keep)
+        return bench.table()
 
 
-def _parquet(world: Path, name: str) -> str:
-    path = world / f"{name}.parquet"
-    return str(path if path.exists() else world / name / "**" / "*.parquet")
+class _Measured:
+    """The parts of one run, on one world."""
+
+    def __init__(self, bench: Bench, plan: Plan, place: Place) -> None:
+        self.bench, self.plan, self.place = bench, plan, place
+
+    def all(self) -> None:
+        """Every part that is wanted, in order."""
+        wanted = [part for part in PARTS if part in self.plan.only]
+        for part in wanted:
+            if part in _HAND:
+                self.hand(part)
+            elif part != "growth":
+                getattr(self, part)()
+
+    def floor(self) -> None:
+        """The bare scan."""
+        _floor(self.bench, self.place, "floor", "floor: DuckDB scans the calls' columns")
+
+    def ingest(self) -> None:
+        """All tables into a fresh home, against DuckDB that reads and writes them."""
+        place, made, tables = self.place, self.place.made(), self.place.tables()
+        with place.folder() as fresh:
+            self.bench.measure(
+                "copy",
+                "DuckDB reads all tables and writes them back",
+                lambda: work("copy", place.tell, tables=tables, folder=str(fresh)),
+                against={"x_floor": "floor"},
+            )
+        what = f"ingest of all tables, {made['calls']:,} calls"
+        self.bench.measure("ingest", what, lambda: _ingest(place), against={"x_floor": "floor", "x_copy": "copy"})
+
+    def hand(self, way: str) -> None:
+        """The subset as people write it, at some of the snapshots."""
+        if way == "polars" and not _version("polars"):
+            self.place.tell("polars is not installed: left out")
+            return
+        place, plan = self.place, self.plan
+        at = chosen(place.snapshots(plan.snapshots), getattr(plan, way))
+        days = [day_date(day).isoformat() for day in at]
+        place.made()
+
+        def job() -> Found:
+            with place.folder() as spill:
+                spec = {"way": way, "folder": str(place.world), "days": days, "zone": place.zone}
+                return work("by_hand", place.tell, **spec, spill=str(spill), memory_gb=plan.memory_gb)
+
+        what = f"{_HAND[way]}: {len(COLUMNS)} features, {len(at)} snapshots"
+        # Only what makes all snapshots can be held against the scan of all calls.
+        against = {"x_floor": "floor"} if len(at) == len(place.snapshots(plan.snapshots)) else {}
+        self.bench.measure(way, what, job, len(COLUMNS) * len(at), against)
+
+    def features(self) -> None:
+        """The whole table, on a home where nothing was built before; and a bare scan of what it reads of calls."""
+        files = str(self.place.home() / "lake" / "calls" / "**" / "*.parquet")
+        what = "DuckDB scans the same columns of the lake"
+        self.bench.measure("lake", what, lambda: work("scan", self.place.tell, calls=files), against={"x_floor": "floor"})
+        _features(self.bench, self.place, self.plan, "features", "")
+
+    def subset(self) -> None:
+        """Bancast's features of the subset alone."""
+        _features(self.bench, self.place, self.plan, "subset", "", subset=True)
+
+    def morning(self) -> None:
+        """One more day, with the morning before built: on all of the history and on half of it."""
+        for name, days in (("full", self.place.size.days), ("half", self.place.size.days // 2)):
+            self._morning(name, days)
+
+    def _morning(self, name: str, days: int) -> None:
+        place, today = self.place, self.place.first + days
+        base, history = place.home(today - 1), f"{days} days of history"
+        before: list[Found] = []
+        delivered: list[Found] = []
+
+        def next_day() -> Found:
+            with place.copied(base) as home, place.folder() as fresh:
+                before.append(work("features", place.tell, home=str(home), days=[today - 1], subset=False))
+                tables = place.delivery(fresh / "tables", today - 1, today)
+                delivered.append(work("ingest", place.tell, folder=str(tables), home=str(home)))
+                return work("features", place.tell, home=str(home), days=[today], subset=False)
+
+        what, each, floor = f"one more day, the morning before built, {history}", len(CATALOGUE), {"x_floor": "floor"}
+        found = self.bench.runs(what, next_day)
+        self.bench.add(f"{name} first", f"one morning, nothing built before, {history}", before, each, floor)
+        self.bench.add(f"{name} ingest", f"ingest of one more day, {history}", delivered, against=floor)
+        row = self.bench.add(f"{name} next", what, found, each, floor)
+        whole = self.bench.times(row["seconds"], "features")
+        row["x_day"] = whole and whole * place.size.days
+
+    def run(self) -> None:
+        """The main job."""
+        place, made = self.place, self.place.made()
+
+        def job() -> Found:
+            with place.folder() as fresh:
+                return main_job(place.world, fresh)
+
+        self.bench.measure("run", f"bancast run: from {made['calls']:,} calls to the ranking", job, against={"x_floor": "floor"})
 
 
-def _scan(calls: str) -> None:
-    """Read every value of the columns and keep one of each: nothing that needs them can be faster."""
-    with duckdb.connect(config={"threads": os.cpu_count() or 1}) as con:
-        most = ", ".join(f"max({name})" for name in _CALLS.split(", "))
-        con.execute(f"select {most} from read_parquet('{calls}', hive_partitioning = false)").fetchall()
+def _growth(bench: Bench, plan: Plan, place: Place, keep: bool) -> None:
+    """Floor, ingest and the whole table on the larger world, against the smaller one's."""
+    big = f"{plan.growth} times the lines: "
+    made = place.made()
+    _floor(bench, place, "big floor", f"{big}floor, {made['calls']:,} calls", x_small="floor")
+    bench.measure("big ingest", f"{big}ingest", lambda: _ingest(place), against={"x_floor": "big floor", "x_small": "ingest"})
+    if not keep:
+        shutil.rmtree(place.world)  # the home holds everything, and disks are finite
+    _features(bench, place, plan, "big features", big, floor="big floor", x_small="features")
 
 
-def _copy(tables: dict[str, str], folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    with duckdb.connect() as con:
-        con.execute("set preserve_insertion_order = false")
-        for name, files in tables.items():
-            rows = f"from read_parquet('{files}', hive_partitioning = false, union_by_name = true)"
-            con.execute(f"copy ({rows}) to '{folder / name}.parquet' (compression zstd)")
+def _floor(bench: Bench, place: Place, key: str, what: str, **against: str) -> None:
+    calls = place.tables()["calls"]
+    bench.measure(key, what, lambda: work("scan", place.tell, calls=calls), against=against)
 
 
-def _ingest(world: Path, work: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=work) as fresh:
-        ingest(find_sources(world), Path(fresh), load_settings(Path(fresh)))
+def _ingest(place: Place) -> dict[str, Any]:
+    with place.folder() as fresh:
+        found = work("ingest", place.tell, folder=str(place.world), home=str(fresh / "home"))
+        place.adopt(fresh / "home")
+        return found
 
 
-def _run(world: Path, work: Path) -> float:
-    """The main job in a process of its own and a fresh home; the most memory it held, GB (the largest of its processes)."""
-    with tempfile.TemporaryDirectory(dir=work) as fresh, (work / "run.log").open("w+b") as log:
-        command = [sys.executable, "-m", "pipelines", "run", str(world), "--home", str(Path(fresh) / "home")]
-        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=Path(__file__).parents[1])
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:  # stopped from outside: the job must not outlive its home
-            process.kill()
-            process.wait()
-            raise
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            log.seek(0)
-            raise RuntimeError(f"the main job failed: {log.read().decode(errors='replace')[-2000:]}")
-        return usage.ru_maxrss * (1024 if sys.platform != "darwin" else 1) / 1e9
+def _features(
+    bench: Bench, place: Place, plan: Plan, key: str, prefix: str, subset: bool = False, floor: str = "floor", **against: str
+) -> None:
+    at, base = place.snapshots(plan.snapshots), place.home()
+    count = len(COLUMNS) if subset else len(CATALOGUE)
+
+    def job() -> dict[str, Any]:
+        with place.copied(base) as home:
+            return work("features", place.tell, home=str(home), days=at, subset=subset)
+
+    what = f"{prefix}bancast: {'the same ' if subset else ''}{count} features, {len(at)} snapshots"
+    bench.measure(key, what, job, count * len(at), {"x_floor": floor, **against})
+
+
+def chosen(days: list[int], wanted: int) -> list[int]:
+    """So many of these days, evenly spread."""
+    count = min(wanted, len(days))
+    return [days[int((place + 0.5) * len(days) / count)] for place in range(count)]
 
 
 def machine() -> dict[str, Any]:
@@ -160,6 +283,13 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gb": round(pages / 1e9, 1),
         "load_1min": round(os.getloadavg()[0], 1),
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "duckdb": duckdb.__version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("duckdb", "pandas", "polars")},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,8 +1,8 @@
 """The same window features as people write them by hand: in DuckDB, in pandas and in Polars.
 
-Straight on a folder of Parquet tables in the contracts, with all their optional columns (as the simulator writes them), sharing no
-code with bancast. A record counts in [as_of - w, as_of) when it was also known before as_of; each way gives one row a line and as_of
-day, 0 where nothing happened. What they make is said in `subset`.
+Straight on a folder of Parquet tables with all columns of the contracts, as the simulator writes them, without bancast's code.
+A record counts in [as_of - w, as_of) when it was also known before as_of. Each way gives one row a line and as_of day, 0 where
+nothing happened. What they make is said in `subset`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ import pandas as pd
 
 WINDOWS = (1, 3, 7, 14, 28)
 Way = Callable[[Path, Sequence[date], str, Path, float], pd.DataFrame]
-_TIMES = {"calls": ("started_at", "recorded_at"), "complaints": ("occurred_at", "received_at"), "messages": ("sent_at", "recorded_at")}
+_TIMES = {
+    "calls": ("started_at", "recorded_at"),
+    "complaints": ("occurred_at", "received_at"),
+    "messages": ("sent_at", "recorded_at"),
+}
 """When a record of a table happened and when it was known."""
 
 
