@@ -15,10 +15,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from data_schemas.errors import BadInput
+
 CALL_COLUMNS = (
     "line_id, started_at, callee_id, duration_s, answered, ring_s, region, agent_id, device_id, disposition, recorded_at"
 )
 """Columns of calls that features read."""
+BAD_INPUT = "bad input: "
+"""How the last line of stderr begins when a person has to change what was asked for."""
 Run = Callable[[], dict[str, Any] | None]
 
 
@@ -129,10 +133,13 @@ def peak_gb() -> float:
 
 def main() -> None:
     """Run the job that the command line names."""
-    run = JOBS[sys.argv[1]](**json.loads(sys.argv[2]))
-    started = time.perf_counter()
-    found = run() or {}
-    seconds = time.perf_counter() - started
+    try:
+        run = JOBS[sys.argv[1]](**json.loads(sys.argv[2]))
+        started = time.perf_counter()
+        found = run() or {}
+        seconds = time.perf_counter() - started
+    except BadInput as error:
+        sys.exit(f"{BAD_INPUT}{error}")
     print(json.dumps({"seconds": seconds, "peak_gb": peak_gb(), **found}))
 
 

@@ -13,12 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.jobs import BAD_INPUT
+from data_schemas.errors import BadInput
+
 Tell = Callable[[str], None]
 _ROOT = Path(__file__).parents[1]
 
 
 def work(job: str, tell: Tell, **spec: Any) -> dict[str, Any]:
-    """Run a job of `benchmarks.jobs`: seconds, peak_gb and what else it found. RuntimeError when it fails."""
+    """Run a job of `benchmarks.jobs`: seconds, peak_gb and what else it found. RuntimeError when it fails.
+
+    BadInput where a person has to change something.
+    """
     with tempfile.TemporaryFile() as answer:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.jobs", job, json.dumps(spec)],
@@ -38,6 +44,8 @@ def work(job: str, tell: Tell, **spec: Any) -> dict[str, Any]:
         except BaseException:  # stopped from outside: the job must not outlive its folders
             _end(process)
             raise
+        if status and last and last[-1].startswith(BAD_INPUT):
+            raise BadInput(last[-1].removeprefix(BAD_INPUT).strip())
         if status:
             raise RuntimeError(f"{job} failed ({status}): {''.join(last)[-2000:]}")
         answer.seek(0)

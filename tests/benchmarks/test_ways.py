@@ -78,7 +78,7 @@ def boundaries(tmp_path: Path) -> Path:
     folder.mkdir()
     with duckdb.connect() as con:
         con.execute(
-            "create table calls(started_at timestamptz, recorded_at timestamptz, callee_id text, duration_s double, answered bool)"
+            "create table calls (started_at timestamptz, recorded_at timestamptz, callee_id text, duration_s real, answered bool)"
         )
         con.executemany("insert into calls values (?, ?, ?, ?, ?)", calls)
         con.execute(f"copy (select 'x' as line_id, * from calls) to '{folder}/calls.parquet'")
