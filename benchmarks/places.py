@@ -178,7 +178,7 @@ def _as_known(table: str, source: Path, target: Path, end: datetime) -> None:
     known = "activated_at" if table == "lines" else "coalesce(reported_at, banned_at)"
     later = {"deactivated_at": "deactivated_at"}
     if table == "bans":
-        later = {"lifted_at": "lifted_at", "appeal_won": "lifted_at", "appealed_at": "appealed_at"}
+        later = {"lifted_at": "lifted_at", "appeal_won": "appealed_at", "appealed_at": "appealed_at"}
     blank = [f"case when {when} < {moment} then {name} end as {name}" for name, when in later.items()]
     _copy(f"select * replace ({', '.join(blank)}) from read_parquet('{source}') where {known} < {moment}", target)
 

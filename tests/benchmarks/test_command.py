@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ import pytest
 
 from benchmarks.__main__ import main, markdown
 from benchmarks.finished import table_quality
+from benchmarks.places import Size
+from benchmarks.speed import PARTS
 
 
 @pytest.mark.parametrize(
@@ -19,12 +22,33 @@ from benchmarks.finished import table_quality
         (["table"], "table needs --file"),
         (["quality", "--kinds", "threshold,none"], "no world `none`"),
         (["quality", "--world", "no-such-folder"], "no-such-folder: no such file or folder"),
+        (["speed", "--only", "floor,none"], "no part `none`"),
+        (["speed", "--keep"], "--keep needs --work"),
+        (["speed", "--growth", "1"], "--growth: give 2 or more"),
+        (["speed", "--pandas-snapshots", "0"], "--pandas-snapshots: give 1 or more"),
     ],
 )
 def test_wrong_words_are_refused_before_anything_runs(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_full_speed_is_the_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = []
+
+    def speed(*given: Any) -> list[dict[str, Any]]:
+        asked.append(given)
+        return [{"what": "floor", "seconds": 1.5}]
+
+    monkeypatch.setattr("benchmarks.__main__.speed", speed)
+    assert main(["speed", "--full", "--out", str(tmp_path / "told"), "--work", str(tmp_path)]) == 0
+    [(size, plan, _, work, keep)] = asked
+    assert size == Size(lines=20_000, days=180, calls=11.25, seed=3) and (work, keep) == (tmp_path, False)
+    assert (plan.snapshots, plan.plain, plan.growth, tuple(plan.only)) == (26, 26, 0, PARTS)
+    written = json.loads((tmp_path / "told.json").read_text())
+    assert written["speed"] == [{"what": "floor", "seconds": 1.5}] and written["machine"][0]["cores"] > 0
+    assert (tmp_path / "told.md").read_text() == capsys.readouterr().out
 
 
 def test_a_table_has_a_column_for_every_name_and_nothing_where_nothing_is_known() -> None:

@@ -8,7 +8,6 @@ import pytest
 
 import benchmarks.places as places
 from benchmarks.places import Place, Size
-from benchmarks.processes import work
 from data_schemas.lake import Lake
 from data_schemas.tables import TABLES
 
@@ -18,7 +17,7 @@ def quietly(what: str) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: None) -> Place:
     monkeypatch.setenv("BANCAST_CALLEE_KEY", "one key for all homes, so that they can be compared")
     (tmp_path / "tmp").mkdir()
     return Place(Size(60, 30, 6.0), tmp_path, tmp_path / "tmp", "Asia/Shanghai", quietly)
@@ -41,7 +40,7 @@ def test_one_more_day_brings_a_home_to_where_everything_at_once_does(
     before = sorted(path.relative_to(base) for path in base.rglob("*"))
     with place.copied(base) as home, place.folder() as fresh:
         tables = place.delivery(fresh / "tables", end - 1, end)
-        told = work("ingest", quietly, folder=str(tables), home=str(home))["tables"]
+        told = places.work("ingest", quietly, folder=str(tables), home=str(home))["tables"]
         assert told["calls"]["days"] == told["messages"]["days"] and len(told["calls"]["days"]) == 1
         assert not any(table["replaced"] or table["retracted"] or table["quarantined"] for table in told.values())
         daily, once = Lake(home / "lake"), Lake(place.home() / "lake")
