@@ -109,7 +109,7 @@ def main(words: list[str] | None = None) -> int:
         told.out.with_name(told.out.name + ".md").write_text(text + "\n", encoding="utf-8")
         told.out.with_name(told.out.name + ".json").write_text(told_as_json + "\n", encoding="utf-8")
     print(told_as_json if told.json else text)
-    return 0
+    return int(any(row.get("failed") for row in found.get("speed", [])))
 
 
 def _found(told: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:

@@ -10,8 +10,8 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,7 +27,7 @@ from features.catalogue import CATALOGUE
 
 PARTS = ("floor", "ingest", "plain", "pandas", "polars", "features", "subset", "morning", "run", "growth")
 SNAPSHOTS = 26
-_ORDER = ("what", "seconds", "spread", "runs", "x_floor", "x_copy", "x_small", "x_plain", "ms_each", "x_day", "peak_gb")
+_ORDER = ("what", "seconds", "spread", "runs", "x_floor", "x_copy", "x_small", "x_plain", "ms_each", "x_day", "peak_gb", "failed")
 ENOUGH_S = 600.0
 """Seconds of one measurement after which it is not repeated."""
 Found = dict[str, Any]
@@ -99,6 +99,15 @@ class Bench:
         self.rows.append(row)
         return row
 
+    @contextmanager
+    def going_on(self, part: str) -> Iterator[None]:
+        """A part that fails leaves a row that says so, and the figures of the others."""
+        try:
+            yield
+        except RuntimeError as error:
+            self.tell(str(error))
+            self.rows.append({"what": part, "failed": str(error).strip().splitlines()[-1]})
+
     def table(self) -> list[dict[str, Any]]:
         """The rows, all with the same columns in one order; None where one says nothing."""
         used = [name for name in _ORDER if any(row.get(name) is not None for row in self.rows)]
@@ -129,7 +138,8 @@ def speed(size: Size, plan: Plan, tell: Tell, work_in: Path | None = None, keep:
                 shutil.rmtree(place.root, ignore_errors=True)
             grown = Place(size.times(plan.growth), root, temporary, zone, tell)
             bench.repeat = 1
-            _growth(bench, plan, grown, keep)
+            with bench.going_on("growth"):
+                _growth(bench, plan, grown, keep)
         return bench.table()
 
 
@@ -141,12 +151,10 @@ class _Measured:
 
     def all(self) -> None:
         """Every part that is wanted, in order."""
-        wanted = [part for part in PARTS if part in self.plan.only]
-        for part in wanted:
-            if part in _HAND:
-                self.hand(part)
-            elif part != "growth":
-                getattr(self, part)()
+        for part in PARTS:
+            if part in self.plan.only and part != "growth":
+                with self.bench.going_on(part):
+                    self.hand(part) if part in _HAND else getattr(self, part)()
 
     def floor(self) -> None:
         """The bare scan."""

@@ -103,6 +103,17 @@ def test_speed_measures_every_part_and_leaves_nothing(
     assert "  100% ingest done" in capsys.readouterr().err.splitlines()
 
 
+def test_a_part_that_fails_costs_no_other_its_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_process: None) -> None:
+    def fails(world: Path, folder: Path) -> dict[str, Any]:
+        raise RuntimeError("the main job failed: much\ntoo few bans")
+
+    monkeypatch.setattr(measured, "main_job", fails)
+    floor, run = speed(Size(20, 20, 3.0), Plan(only=("floor", "run"), repeat=1), lambda what: None, tmp_path)
+    assert floor["seconds"] > 0 and floor["failed"] is None
+    assert (run["what"], run["failed"], run["seconds"]) == ("run", "too few bans", None)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_kept_world_serves_the_next_run(tmp_path: Path) -> None:
     told: list[str] = []
     for _ in range(2):
