@@ -1,7 +1,7 @@
 """The plain reference of forecast quality: LightGBM with its defaults on 1, 3, 7 and 28-day window counts.
 
 What a data scientist writes on the first afternoon, straight on a folder in the contracts, sharing no code with bancast:
-how many calls, answered calls, seconds of talk, different callees, complaints and messages a line had in each window.
+how many calls, answered and short calls, seconds of talk, complaints and messages a line had in each window.
 Labels and eligibility are DESIGN.md's (section 4), on event times alone.
 """
 
