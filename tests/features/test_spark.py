@@ -13,8 +13,9 @@ from features.build import build_features
 from features.catalogue import CATALOGUE
 from tests.data_schemas import disk
 from tests.features.worlds import instant, merged, random_world, stamp
+from tests.spark import local_spark, spark_or_skip
 
-sql = pytest.importorskip("pyspark.sql")
+sql = spark_or_skip()
 FIRST = 20_500
 NAMES = [feature.name for feature in CATALOGUE]
 
@@ -22,12 +23,7 @@ NAMES = [feature.name for feature in CATALOGUE]
 @pytest.fixture(scope="module", autouse=True)
 def session():
     """One Spark for all tests here, in a zone of its own that must not matter; the engine leaves it running."""
-    builder = sql.SparkSession.builder.master("local[2]").config("spark.driver.memory", "1g")
-    builder = builder.config("spark.sql.session.timeZone", "America/Los_Angeles").config("spark.ui.enabled", "false")
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    yield spark
-    spark.stop()
+    yield from local_spark(sql, {"spark.sql.session.timeZone": "Australia/Lord_Howe"})
 
 
 def assert_equal(duckdb: pd.DataFrame, spark: pd.DataFrame) -> None:
@@ -46,15 +42,15 @@ def assert_equal(duckdb: pd.DataFrame, spark: pd.DataFrame) -> None:
     assert not wrong, wrong
 
 
-@pytest.mark.parametrize(("zone", "country"), [("Asia/Shanghai", "CN"), ("America/New_York", "US")])
-def test_every_feature_is_the_same_on_random_worlds(zone: str, country: str, tmp_path: Path):
-    seeds = range(len(zone) * 10, len(zone) * 10 + 4)
-    lake = merged(*[random_world(seed, zone, optional=seed % 4 != 3) for seed in seeds])
+def test_every_feature_is_the_same_on_random_worlds(tmp_path: Path):
+    """Clocks change on one of the days; Shanghai's are in the test below."""
+    zone = "America/New_York"
+    lake = merged(*[random_world(seed, zone, optional=seed % 4 != 3) for seed in range(160, 168)])
     for carrier in ("CM", "CU"):
         rule = {"carrier": carrier, "effective_at": instant(zone, FIRST - 30, 5), "daily_call_limit": 9.0}
         lake.tables["policies"].append(stamp(rule | {"hourly_call_limit": 3.0}, "policies", zone))
     days = [FIRST + day for day in (14, 20, 33, 40)]
-    settings = Settings(zone=zone, country=country, threads=2)
+    settings = Settings(zone=zone, country="US", threads=2)
     duckdb = build_features(lake, settings, days)
     values = duckdb[NAMES].notna().any()
     assert values.all(), f"never tried: {list(values[~values].index)}"
