@@ -14,7 +14,7 @@ import duckdb
 import pandas as pd
 import pandera.pandas as pa
 
-from data_schemas.sources import quoted, text
+from data_schemas.sources import file_list, quoted
 from data_schemas.tables import Column, NotBefore, Table
 
 _DTYPES = {"string": "string", "timestamp": "datetime64[us]", "number": "float64", "boolean": "boolean", "clock": "string"}
@@ -56,7 +56,7 @@ def judge(con: duckdb.DuckDBPyConnection, table: Table, files: list[Path], now: 
     """Judge staged rows again; ContractBroken when one breaks a rule."""
     if not files:
         return
-    rows = f"read_parquet([{', '.join(map(text, files))}], hive_partitioning = false)"
+    rows = f"read_parquet({file_list(files)}, hive_partitioning = false)"
     found = failures(table, con.execute(_witnesses(table, rows) if table.big else f"SELECT * FROM {rows}").df(), now)
     if len(found):
         worst = found.iloc[0]

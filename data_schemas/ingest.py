@@ -24,7 +24,7 @@ from data_schemas.hashing import CalleeKey, keep_key, load_key
 from data_schemas.lake import table_path
 from data_schemas.manifest import WHOLE, Manifest, TableState
 from data_schemas.settings import Settings
-from data_schemas.sources import RawTable, text
+from data_schemas.sources import RawTable, file_list, text
 from data_schemas.staging import Staged
 from data_schemas.tables import TABLES
 
@@ -263,13 +263,13 @@ class _Ingest:
                 self.report.notes.append(f"{name}: {told.retracted} rows retracted, a corrected day no longer has them")
         targets = {target: source for source, target in self.moves}
         lines = [table_path(self.root, "lines", WHOLE) / file for file in state.tables["lines"].files.get(WHOLE, [])]
-        known = ", ".join(text(targets.get(path, path)) for path in lines)
+        known = file_list(targets.get(path, path) for path in lines)
         for table in staged:
             if "line_id" in table.table.names and table.table.name != "lines" and table.scopes:
-                files = ", ".join(text(path) for paths in table.scopes.values() for path in paths)
+                files = file_list(path for paths in table.scopes.values() for path in paths)
                 strangers = con.execute(
-                    f"SELECT count(*), any_value(s.line_id) FROM read_parquet([{files}], hive_partitioning = false) s "
-                    f"ANTI JOIN read_parquet([{known}], hive_partitioning = false) l ON s.line_id = l.line_id"
+                    f"SELECT count(*), any_value(s.line_id) FROM read_parquet({files}, hive_partitioning = false) s "
+                    f"ANTI JOIN read_parquet({known}, hive_partitioning = false) l ON s.line_id = l.line_id"
                 ).fetchone()
                 if strangers and strangers[0]:
                     self.report.notes.append(

@@ -17,6 +17,7 @@ from data_schemas import manifest
 from data_schemas.checks import has_block
 from data_schemas.clock import Clock, day_date
 from data_schemas.manifest import WHOLE
+from data_schemas.sources import exactly
 from data_schemas.tables import TABLES, Column
 
 SYSTEM = {
@@ -117,7 +118,7 @@ class Lake:
         files = self.files(table, first_day, last_day)
         if not files:
             return ibis.memtable([], schema=shape)
-        rows = con.read_parquet([str(path) for path in files], table_name=f"lake_{table}_{uuid4().hex}", **_options(con))
+        rows = _scan(con, files, f"lake_{table}_{uuid4().hex}")
         typed = {name: rows[name].cast(kind) if rows[name].type() != kind else rows[name] for name, kind in shape.items()}
         rows = rows.select(**typed)
         if not TABLES[table].big:
@@ -153,5 +154,7 @@ def _number(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8])
 
 
-def _options(con: ibis.BaseBackend) -> dict[str, object]:
-    return {"hive_partitioning": False} if con.name == "duckdb" else {}
+def _scan(con: ibis.BaseBackend, files: list[Path], name: str) -> ibis.Table:
+    if con.name == "duckdb":
+        return con.read_parquet([exactly(path) for path in files], table_name=name, hive_partitioning=False)
+    return con.read_parquet([str(path) for path in files], table_name=name)

@@ -23,7 +23,7 @@ import duckdb
 
 from data_schemas.errors import BadInput
 from data_schemas.mapping_model import SourceRule
-from data_schemas.sources import FILE, check_utf8, first_line, quoted, text
+from data_schemas.sources import FILE, check_utf8, file_list, first_line, quoted, text
 
 _DELIMITERS = (",", "\t", ";", "|")
 _CHUNK = 1 << 22
@@ -181,7 +181,7 @@ def parquet_columns(path: Path, where: str) -> dict[str, str]:
     """Columns of a Parquet file with their types."""
     try:
         with duckdb.connect() as con:
-            rows = con.execute(f"DESCRIBE SELECT * FROM read_parquet({text(path)}, hive_partitioning = false)").fetchall()
+            rows = con.execute(f"DESCRIBE SELECT * FROM read_parquet({file_list([path])}, hive_partitioning = false)").fetchall()
     except duckdb.Error as error:
         raise BadInput(f"{where}: {path.name}: not a readable Parquet file ({first_line(error)}); write it anew") from None
     return {name: kind for name, kind, *_ in rows}
@@ -189,10 +189,9 @@ def parquet_columns(path: Path, where: str) -> dict[str, str]:
 
 def parquet_scan(paths: list[Path]) -> str:
     """SQL of a scan with `__file`."""
-    files = ", ".join(map(text, paths))
     return (
         f"(SELECT * REPLACE (parse_filename({FILE}) AS {FILE}) "
-        f"FROM read_parquet([{files}], filename = '{FILE}', hive_partitioning = false))"
+        f"FROM read_parquet({file_list(paths)}, filename = '{FILE}', hive_partitioning = false))"
     )
 
 
@@ -202,7 +201,7 @@ def csv_scan(paths: list[Path], made: Layout, source: SourceRule, rejects: bool)
     quote = f"quote = {text(source.quote)}, escape = {text(source.quote)}"
     return (
         f"(SELECT {', '.join(map(quoted, made.names))}, parse_filename({FILE}) AS {FILE} "
-        f"FROM read_csv([{', '.join(map(text, paths))}], auto_detect = false, header = {source.header is None}, "
+        f"FROM read_csv({file_list(paths)}, auto_detect = false, header = {source.header is None}, "
         f"skip = {source.skip}, delim = {text(made.delimiter)}, {quote}, new_line = {text(made.line_end)}, "
         f"columns = {{{columns}}}, nullstr = '', filename = '{FILE}', hive_partitioning = false, "
         f"{'store_rejects' if rejects else 'ignore_errors'} = true))"

@@ -15,7 +15,7 @@ import duckdb
 
 from data_schemas.checks import WallClock, has_block
 from data_schemas.manifest import Cell
-from data_schemas.sources import quoted, text
+from data_schemas.sources import file_list, quoted, text
 from data_schemas.tables import Table
 
 FILLED_LATER: dict[str, tuple[str, ...]] = {"lines": ("deactivated_at",), "bans": ("lifted_at", "appealed_at", "appeal_won")}
@@ -109,10 +109,9 @@ class Scope:
         changes.added = sum(rows for _, (rows, _) in fresh)
         changes.unchanged = changes.rows - changes.added
         if self.live:
-            files = ", ".join(map(text, self.live))
             con.execute(
                 "CREATE OR REPLACE TEMP TABLE live AS SELECT *, "
-                f"{self._hash()} AS content FROM read_parquet([{files}], hive_partitioning = false)"
+                f"{self._hash()} AS content FROM read_parquet({file_list(self.live)}, hive_partitioning = false)"
             )
         if self.live and _count(con, f"FROM fresh SEMI JOIN live USING ({self._key})"):
             self._compare(con, changes)
@@ -134,7 +133,7 @@ class Scope:
         nothing about it) the fullest stays, then the one with the greatest hash, so that no order matters; those
         known at different times are successive versions.
         """
-        rows = f"read_parquet([{', '.join(map(text, self.staged))}], hive_partitioning = false)"
+        rows = f"read_parquet({file_list(self.staged)}, hive_partitioning = false)"
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE given AS SELECT *, NULL::INTEGER AS gone_day, {self._hash()} AS content FROM {rows}"
         )

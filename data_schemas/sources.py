@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import glob
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -112,14 +113,16 @@ class FileTable:
         for path in self.files:
             try:
                 blank = {field.name for field in pq.read_schema(path) if pa.types.is_null(field.type)}
-                rows = con.execute(f"DESCRIBE SELECT * FROM read_parquet({text(path)}, hive_partitioning = false)").fetchall()
+                rows = con.execute(
+                    f"DESCRIBE SELECT * FROM read_parquet({file_list([path])}, hive_partitioning = false)"
+                ).fetchall()
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 why = first_line(error)
                 raise BadInput(f"{path}: not a readable Parquet file, perhaps cut short ({why}); write it anew") from None
             groups.setdefault(tuple((name, "" if name in blank else kind) for name, kind, *_ in rows), []).append(path)
         parts = []
         for schema, paths in groups.items():
-            scan = f"read_parquet([{', '.join(map(text, paths))}], filename = '{FILE}', {self._hive()})"
+            scan = f"read_parquet({file_list(paths)}, filename = '{FILE}', {self._hive()})"
             blank = {name for name, kind in schema if not kind}  # the engine takes a column of nulls for integers
             parts.append(self._select(scan, (name for name, _ in schema), blank))
         return parts
@@ -133,7 +136,7 @@ class FileTable:
         for (delimiter, names), paths in groups.items():
             columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in names)
             scan = (
-                f"read_csv([{', '.join(map(text, paths))}], auto_detect = false, header = {self.header is None}, "
+                f"read_csv({file_list(paths)}, auto_detect = false, header = {self.header is None}, "
                 f"delim = {text(delimiter)}, quote = '\"', escape = '\"', new_line = {text(_line_end(paths[0]))}, "
                 f"columns = {{{columns}}}, nullstr = '', filename = '{FILE}', store_rejects = true, {self._hive()})"
             )
@@ -222,6 +225,16 @@ def quoted(name: str) -> str:
 def text(value: object) -> str:
     """A value as an SQL string."""
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def file_list(paths: Iterable[Path]) -> str:
+    """An SQL list of just these files: the engine would take `[`, `*` and `?` in their names for a pattern."""
+    return f"[{', '.join(text(exactly(path)) for path in paths)}]"
+
+
+def exactly(path: Path) -> str:
+    """A path as the engine's readers take it; its writers take it as it is."""
+    return glob.escape(str(path))
 
 
 def as_text(name: str, kind: str, prefix: str = "") -> str:

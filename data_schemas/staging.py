@@ -17,7 +17,7 @@ from data_schemas.checks import Plan, Rule, WallClock
 from data_schemas.errors import BadInput
 from data_schemas.hashing import CalleeKey, hashed_view, mask_sql
 from data_schemas.manifest import WHOLE
-from data_schemas.sources import REJECT_ERRORS, RawTable, first_line, quoted, text
+from data_schemas.sources import REJECT_ERRORS, RawTable, file_list, first_line, quoted, text
 from data_schemas.tables import Table
 
 _BAD = "-1"
@@ -97,9 +97,9 @@ def _count(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None
     parts = {path.name.removeprefix("part="): sorted(path.glob("*.parquet")) for path in folder.iterdir()}
     naive = 0
     if parts:
-        files = f"{folder}/*/*.parquet"
+        files = file_list(path for paths in parts.values() for path in paths)
         counts = con.execute(
-            f"SELECT rule, count(*), bit_or(naive) FROM read_parquet({text(files)}, hive_partitioning = false) GROUP BY rule"
+            f"SELECT rule, count(*), bit_or(naive) FROM read_parquet({files}, hive_partitioning = false) GROUP BY rule"
         ).fetchall()
         for rule, rows, bits in counts:
             staged.rows_in += rows
@@ -181,7 +181,7 @@ def _write_named(con: duckdb.DuckDBPyConnection, rows: str, folder: Path, extra:
     con.execute(f"COPY (SELECT *{extra} FROM ({rows})) TO {text(path)} (FORMAT parquet, COMPRESSION zstd)")
     names = [name for name, *_ in con.execute(f"DESCRIBE ({rows})").fetchall()]
     content = con.execute(
-        f"SELECT count(*), sum(hash({', '.join(map(quoted, names))})) FROM read_parquet({text(path)})"
+        f"SELECT count(*), sum(hash({', '.join(map(quoted, names))})) FROM read_parquet({file_list([path])})"
     ).fetchone()
     name = hashlib.sha256(repr((names, content)).encode()).hexdigest()[:20] + ".parquet"
     path.replace(folder / name)

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from data_schemas.settings import Settings
+from data_schemas.sources import exactly
 
 T = TypeVar("T")
 
@@ -131,7 +132,7 @@ class DuckEngine(Engine):
 
     def load(self, name: str, paths: Sequence[Path]) -> ir.Table:
         """Parquet files of the same columns as one table."""
-        files = ", ".join(_text(path) for path in paths)
+        files = ", ".join(_text(exactly(path)) for path in paths)
         self.con.raw_sql(f'create or replace temp view "{name}" as from read_parquet([{files}], hive_partitioning = false)')
         return self.con.table(name, database=("temp", "main"))
 
@@ -141,7 +142,7 @@ class DuckEngine(Engine):
         self.con.raw_sql(statement)
 
 
-def _text(path: Path) -> str:
+def _text(path: object) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 

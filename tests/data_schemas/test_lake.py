@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ibis
+import pytest
 
 from data_schemas.lake import Lake, schema
 from data_schemas.tables import TABLES
@@ -58,3 +59,18 @@ def test_the_fingerprint_of_a_day_changes_with_what_was_known_before_it_and_with
     load(write(tmp_path / "fix", tables), home, known_at=at(5, 8))
     after = {t: disk.lake_of(home).fingerprint(FIRST + t) for t in range(1, 9)}
     assert [t for t in before if before[t] != after[t]] == [6, 7, 8]
+
+
+@pytest.mark.parametrize(("name", "other"), [("a [1]", "a 1"), ("a?b", "axb"), ("a*b", "a-b"), ("a{x,y} 家%20'", "ax 家")])
+def test_a_folder_may_have_any_name_and_no_other_is_read_for_it(tmp_path, name, other):
+    """Names of folders are no patterns: neither the one of the input nor the one of the home."""
+    for folder, calls in ((other, 7), (name, 5)):
+        home = tmp_path / folder / "home"
+        for form, added in (("parquet", 3 * calls), ("csv", 0)):
+            report = load(write(tmp_path / folder / form, small(calls=calls), form), home)
+            assert disk.balanced(report) and report.tables["calls"].rows_in == 3 * calls
+            assert report.tables["calls"].added == added
+        fixed = small(calls=calls)
+        fixed["calls"][0]["duration_s"] = 99.0
+        assert load(write(tmp_path / folder / "fix", fixed), home).tables["calls"].replaced == 1
+        assert len({id for (id,) in disk.rows(home, "calls", "call_id")}) == 3 * calls
