@@ -17,6 +17,7 @@ from data_schemas.settings import Settings
 from features.catalogue import CATALOGUE
 from models.dataset import column_docs
 from pipelines.files import COLUMNS, check_out, write_batches
+from tests.spark import local_spark, spark_or_skip
 
 DAYS = pd.date_range("2026-02-27", periods=4)
 DOCS = column_docs(Settings())
@@ -57,6 +58,21 @@ def test_a_dataset_reads_alike_in_pandas_polars_and_duckdb(dataset):
     }
     for reader, table in found.items():
         pd.testing.assert_frame_equal(alike(table), want, obj=reader)
+
+
+def test_a_dataset_and_a_file_read_alike_in_spark(dataset, tmp_path):
+    spark = next(session := local_spark(spark_or_skip(module=False), {"spark.sql.session.timeZone": "America/Los_Angeles"}))
+    try:
+        write_batches(parts(), tmp_path / "table.parquet", DOCS)
+        for place in (dataset, tmp_path / "table.parquet"):
+            found = spark.read.parquet(str(place))
+            kinds = {column.name: column.dataType.typeName() for column in found.schema}
+            assert kinds.pop("as_of") == ("date" if place == dataset else "timestamp_ntz")
+            assert {kinds.pop(name) for name in ("line_id", "carrier", "number_pool", "team")} == {"string"}
+            assert set(kinds.values()) == {"float"}
+            pd.testing.assert_frame_equal(alike(found.toArrow().to_pandas()), alike(pd.concat(parts())), obj=place.name)
+    finally:
+        next(session, None)
 
 
 def test_every_column_says_what_it_means(dataset):
