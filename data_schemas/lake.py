@@ -16,6 +16,7 @@ import ibis.expr.datatypes as dt
 from data_schemas import manifest
 from data_schemas.checks import has_block
 from data_schemas.clock import Clock, day_date
+from data_schemas.home import Home
 from data_schemas.manifest import WHOLE
 from data_schemas.sources import exactly
 from data_schemas.tables import TABLES, Column
@@ -82,7 +83,7 @@ class Lake:
     @property
     def derived(self) -> Path | None:
         """The folder for what is worked out of this lake and can be worked out again; None where nothing is kept."""
-        return self.root.parent / "derived"
+        return Home(self.root.parent).derived
 
     def day_state(self, table: str, day: int) -> list[str]:
         """What changes whenever the rows of a day change: the names of their files, which tell their content."""

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from data_schemas.settings import Settings
-from data_schemas.sources import exactly
+from data_schemas.sources import file_list, text
 
 T = TypeVar("T")
 
@@ -128,22 +128,18 @@ class DuckEngine(Engine):
 
     def save(self, expr: ir.Table, path: Path) -> None:
         """Writes the rows of an expression into a Parquet file."""
-        self.con.raw_sql(f"copy ({self.con.compile(expr)}) to {_text(path)} (format parquet, compression zstd)")
+        self.con.raw_sql(f"copy ({self.con.compile(expr)}) to {text(path)} (format parquet, compression zstd)")
 
     def load(self, name: str, paths: Sequence[Path]) -> ir.Table:
         """Parquet files of the same columns as one table."""
-        files = ", ".join(_text(exactly(path)) for path in paths)
-        self.con.raw_sql(f'create or replace temp view "{name}" as from read_parquet([{files}], hive_partitioning = false)')
+        files = file_list(paths)
+        self.con.raw_sql(f'create or replace temp view "{name}" as from read_parquet({files}, hive_partitioning = false)')
         return self.con.table(name, database=("temp", "main"))
 
     def _run(self, statement: str) -> None:
         if self._recorded is not None:
             self._recorded.append(statement)
         self.con.raw_sql(statement)
-
-
-def _text(path: object) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 @contextmanager

@@ -82,9 +82,11 @@ class Kept:
         self._entries[kind] = entries
         return sorted(wanted - held)
 
-    def forget(self, kind: str, days: set[int]) -> None:
-        """Drop the files that hold any of these days."""
-        self._entries[kind] = [entry for entry in self._entries.get(kind, []) if days.isdisjoint(entry.days)]
+    def forget(self, kind: str, days: set[int]) -> set[int]:
+        """Drop the files that hold any of these days; all the days that were in them."""
+        entries = self._entries.get(kind, [])
+        self._entries[kind] = [entry for entry in entries if days.isdisjoint(entry.days)]
+        return {day for entry in entries if not days.isdisjoint(entry.days) for day in entry.days}
 
     def days(self, kind: str) -> list[int]:
         """The days kept."""

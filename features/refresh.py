@@ -159,8 +159,8 @@ class _FiledDays(Days):
         progress: Progress,
     ):
         self._engine, self._lake, self._settings, self._kept, self._progress = engine, lake, settings, kept, progress
-        self._days = {source: lake.days(source) for source in BIG}
         self.kinds = kinds
+        self._days = {source: lake.days(source) for source in BIG}
         with kept.locked():
             self._refresh(as_of)
         first, last = min(as_of) - LONGEST, max(as_of) - 1
@@ -256,9 +256,7 @@ class _FiledDays(Days):
         now = around.of_lines(judged)
         same = now.was_of.identical_to(now.carrier) & now.was_at.identical_to(now.home_region)
         changed = {int(day) for day in self._engine.frame(now.filter(~same).select("day").distinct())["day"]}
-        before = set(self._kept.days("calls"))
-        self._kept.forget("calls", changed)
-        return sorted((before - set(self._kept.days("calls"))).intersection(days))
+        return sorted(self._kept.forget("calls", changed).intersection(days))
 
     def _work_out_days(self, source: str, days: list[int], keys: tuple[Callable[[int], str], ...]) -> Iterator[float]:
         """Line-days, and few values met, in chunks; after each the share that is done."""

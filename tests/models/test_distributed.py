@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightgbm
@@ -16,6 +14,7 @@ from sklearn.metrics import average_precision_score
 from pipelines.files import write_batches
 from serving.published import Forecast
 from tests.serving.bundles import FEATURES, lines, time_bundle
+from tests.spark import local_spark, spark_or_skip
 
 NAMES = [name for name, _, _ in FEATURES]
 
@@ -60,13 +59,8 @@ def test_two_dask_workers_learn_what_one_process_learns(dataset: tuple[Path, pd.
     assert abs(ap[0] - ap[1]) < 0.05 and ap[0] > 2 * table["ban_7d"].mean()
 
 
-def test_two_spark_workers_score_what_one_process_scores(
-    dataset: tuple[Path, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    sql = pytest.importorskip("pyspark.sql")
-    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
-        pytest.skip("no Java on this machine")
-    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+def test_two_spark_workers_score_what_one_process_scores(dataset: tuple[Path, pd.DataFrame], tmp_path: Path):
+    sql = spark_or_skip(module=False)
     folder, table = dataset
     bundle = time_bundle(tmp_path / "bundle")
     told = ["as_of", "line_id", "risk_1d", "risk_3d", "risk_7d", "risk_14d", "rank", "level"]
@@ -77,16 +71,11 @@ def test_two_spark_workers_score_what_one_process_scores(
         return scores.assign(as_of=scores["as_of"].dt.date, level=scores["level"].astype(object))
 
     risks = ", ".join(f"risk_{horizon}d double" for horizon in (1, 3, 7, 14))
-    builder = sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    spark = builder.getOrCreate()
-    try:
-        spark.sparkContext.setLogLevel("ERROR")
+    with contextmanager(local_spark)(sql) as spark:
         read = spark.read.option("basePath", str(folder)).parquet(f"{folder}/as_of=*")
         schema = f"as_of date, line_id string, {risks}, rank int, level string"
         # Ranks compare all lines of a day: a day is scored in one place.
         read.groupBy("as_of").applyInPandas(score, schema=schema).write.parquet(str(tmp_path / "scores"))
-    finally:
-        spark.stop()
     found = pd.read_parquet(tmp_path / "scores").assign(as_of=lambda t: pd.to_datetime(t["as_of"]).astype("datetime64[s]"))
     want = Forecast.read(bundle, threads=1).score(table)[told]
     order = ["as_of", "rank"]
