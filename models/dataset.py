@@ -21,6 +21,8 @@ from features.feature import Feature
 from models.labels import Outcomes, labels, read_outcomes
 
 Progress = Callable[[str, float], None]
+Batches = Callable[[Sequence[int], Progress], Iterator[pd.DataFrame]]
+"""Feature tables of as_of days, in parts of whole days."""
 
 
 @dataclass
@@ -54,16 +56,17 @@ class Dataset:
 
 
 def snapshot_days(lake: Lake, settings: Settings, until: int) -> list[int]:
-    """As_of days to learn from, ascending: every `train.every_days`, counted back from the last with any mature label.
+    """As_of days to learn from, ascending: those whose number `train.every_days` divides, up to the last with any mature label.
 
-    The first `train.warmup_days` of the calls are left out: there windows look back past the beginning of the records.
+    So a later training looks at the same days and some more, and what was worked out for them serves again. The first
+    `train.warmup_days` of the calls are left out: there windows look back past the beginning of the records.
     """
     days = lake.days("calls", until)
     if not days:
         raise BadInput(f"{lake.root}: no calls known before {day_date(until)}; ingest earlier calls, or give a later --until")
     last = until - min(settings.train.horizons)
     first = days[0] + settings.train.warmup_days
-    return sorted(range(last, first - 1, -settings.train.every_days))
+    return [day for day in range(first, last + 1) if day % settings.train.every_days == 0]
 
 
 def build_dataset(
@@ -73,11 +76,12 @@ def build_dataset(
     progress: Progress | None = None,
     scratch: Path | None = None,
     catalogue: Sequence[Feature] = CATALOGUE,
+    batches: Batches | None = None,
 ) -> Dataset:
     """The training table of everything known strictly before local midnight `until` (a day number).
 
-    Features come from the code that scores each morning. Past `train.max_rows` rows without a ban are thinned at random by
-    seed, and those kept weigh more, so that rates stay what they are.
+    Features come from the code that scores each morning; batches: a store of what that code made. Past `train.max_rows` rows
+    without a ban are thinned at random by seed, and those kept weigh more, so that rates stay what they are.
     """
     tell = progress or (lambda step, share: None)
     outcomes = read_outcomes(lake, settings, until)
@@ -91,7 +95,8 @@ def build_dataset(
     # Lines that came later must not decide how many rows are kept.
     lines = max(1, sum(lake.rows("lines", until).values()))
     share = min(1.0, settings.train.max_rows / (lines * len(days)))
-    for table in feature_batches(lake, settings, days, lambda step, done: tell(f"features: {step}", done), catalogue, scratch):
+    made = batches or (lambda wanted, said: feature_batches(lake, settings, wanted, said, catalogue, scratch))
+    for table in made(days, lambda step, done: tell(f"features: {step}", done)):
         outcome = labels(table, outcomes, settings.train.horizons)
         weight = thin(table, outcome, share, settings.train.seed)
         kept = (weight > 0) & outcome.notna().any(axis=1).to_numpy()

@@ -52,15 +52,20 @@ def signed_log(values: np.ndarray) -> np.ndarray:
 
 def fit_linear(
     values: np.ndarray,
+    rows: np.ndarray,
     label: np.ndarray,
     weight: np.ndarray,
+    offset: np.ndarray,
     directions: Sequence[int],
     strengths: Sequence[float],
     seed: int,
 ) -> list[Linear]:
-    """One line for each strength, ascending, on values (n, F) with labels 0 or 1 (n,) and weights (n,)."""
-    rows, weight = _fewer(label, weight, seed)
-    values, label = signed_log(values[rows].astype("float64")), label[rows]
+    """One line for each strength, ascending, from examples: row of values (n, F), label 0 or 1, weight, all (m,).
+
+    offset: (m,) log-odds that an example starts from; the line is what its features add to them.
+    """
+    kept, weight = _fewer(label, weight, seed)
+    values, label, offset = signed_log(values[rows[kept]].astype("float64")), label[kept], offset[kept]
     with np.errstate(all="ignore"):
         known = ~np.isnan(values)
         fill = np.array([np.median(column[ok]) if ok.any() else 0.0 for column, ok in zip(values.T, known.T, strict=True)])
@@ -71,13 +76,12 @@ def fit_linear(
     scale[scale < 1e-9] = 1.0
     scaled = np.clip((values - mean) / scale, -REACH, REACH).astype("float32")  # half the memory to read at each step
     bounds = [(0.0 if d > 0 else None, 0.0 if d < 0 else None) for d in directions] + [(None, None)]
-    rate = np.clip(weight @ label / total, 1e-6, 1 - 1e-6)
-    start = np.append(np.zeros(scaled.shape[1]), np.log(rate / (1 - rate)))
+    start = np.zeros(scaled.shape[1] + 1)
     found = []
     for strength in strengths:
 
         def loss(point: np.ndarray, ridge: float = 1.0 / strength) -> tuple[float, np.ndarray]:
-            margin = scaled @ point[:-1].astype("float32") + point[-1]
+            margin = scaled @ point[:-1].astype("float32") + point[-1] + offset
             value = weight @ (np.logaddexp(0.0, margin) - label * margin) + 0.5 * ridge * point[:-1] @ point[:-1]
             slope = weight * (expit(margin) - label)
             return float(value), np.append(slope.astype("float32") @ scaled + ridge * point[:-1], slope.sum())

@@ -1,0 +1,222 @@
+"""History once more: at each day a model that knew only what was known then scores the lines, and the bans that came judge it.
+
+Nothing here looks ahead. Features at a past day are exact by construction (DESIGN.md, invariants 1 and 2), so they are made once
+and kept for all trainings; what may be learnt from them at a training day are the labels known on that day; and every later day
+until the next training is scored by models that existed then. Only the judgement uses what the records say in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_schemas.clock import day_date
+from data_schemas.errors import BadInput
+from data_schemas.home import Home
+from data_schemas.lake import Lake
+from data_schemas.settings import Settings
+from features.build import IDS, feature_batches
+from models import gate
+from models.baselines import logistic_model, rule_scores
+from models.dataset import build_dataset
+from models.labels import as_of_days, days_to_ban, label_name, labels, read_outcomes
+from models.pipeline import snapshot_task
+from models.training import judge, write_bundle
+from serving.published import Forecast
+
+Progress = Callable[[str, float], None]
+MODEL, CHAMPION, RULE, LOGISTIC = "model", "champion", "rule", "logistic"
+AGE = "age_days"
+
+
+class FeatureStore:
+    """Features of as_of days, each made once and kept as a Parquet file in a folder."""
+
+    def __init__(self, lake: Lake, settings: Settings, folder: Path, scratch: Path) -> None:
+        self.lake, self.settings, self.folder, self.scratch = lake, settings, folder, scratch
+
+    def make(self, days: Sequence[int], progress: Progress) -> None:
+        """Work out the days that are not there yet, in one pass."""
+        wanted = [day for day in sorted(set(days)) if not self._file(day).exists()]
+        if not wanted:
+            return
+        for table in feature_batches(self.lake, self.settings, wanted, progress, scratch=self.scratch):
+            for day, rows in table.groupby(as_of_days(table)):
+                rows.to_parquet(self._file(int(day)), index=False)
+        for day in wanted:
+            if not self._file(day).exists():  # no line was eligible
+                table.iloc[:0].to_parquet(self._file(day), index=False)
+
+    def batches(self, days: Sequence[int], progress: Progress) -> Iterator[pd.DataFrame]:
+        """The tables of some days, a day at a time."""
+        self.make(days, progress)
+        for day in days:
+            yield self.read(day)
+
+    def read(self, day: int) -> pd.DataFrame:
+        """The table of a day that was made."""
+        return pd.read_parquet(self._file(day))
+
+    def _file(self, day: int) -> Path:
+        return self.folder / f"{day}.parquet"
+
+
+@dataclass
+class Learned:
+    """A training of the replay.
+
+    day: until which it knew. forecast: what scores (None: nothing could be learnt, `note` says why). twin: what the gate compares.
+    logistic: the logistic regression on the same rows. promoted, why: the gate's word. rows, bans: learnt from. info: more of it,
+    as plain data.
+    """
+
+    day: int
+    forecast: Forecast | None
+    twin: Forecast | None = None
+    logistic: Any = None
+    promoted: bool = False
+    why: str = ""
+    rows: int = 0
+    bans: int = 0
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Replay:
+    """What a replay found.
+
+    rows: one a line and scored day: day, line_id, carrier, number_pool, team, age_days, pool_lines, risk_{h}d of the latest model,
+    and the headline scores champion, rule and logistic (NaN where there was none); ban_{h}d (NaN: not mature or censored),
+    days_to_ban (infinite: none known), reason of that ban. trainings: in order. known_until: a day number; delay: days.
+    """
+
+    rows: pd.DataFrame
+    trainings: list[Learned]
+    days: list[int]
+    known_until: int
+    delay: int
+    fingerprint: str
+
+
+def replay(
+    lake: Lake,
+    home: Home,
+    settings: Settings,
+    days: Sequence[int],
+    retrain: int,
+    folder: Path,
+    progress: Progress | None = None,
+    trained: Callable[[Learned], None] | None = None,
+) -> Replay:
+    """Train at the first of `days` and every `retrain` days, score each of `days`, and add what came.
+
+    folder: for features and models on the way. trained: told of each training. Raises BadInput where no day has an eligible line.
+    """
+    tell = progress or (lambda step, share: None)
+    end = max(day for day, rows in lake.rows("calls").items() if rows) + 1
+    store = FeatureStore(lake, settings, folder, home.scratch)
+    store.make(days, lambda step, share: tell(f"features of the scored days: {step}", 0.15 * share))
+    points = [day for place, day in enumerate(days) if place == 0 or (day - days[0]) // retrain > (days[place - 1] - days[0]) // retrain]
+    trainings: list[Learned] = []
+    parts: list[pd.DataFrame] = []
+    champion: Learned | None = None
+    for place, day in enumerate(days):
+        share = 0.15 + 0.8 * place / len(days)
+        if day in points:
+            step = 0.8 / len(days)
+            new = _learn(
+                lake,
+                settings,
+                day,
+                store,
+                folder / f"model-{day}",
+                champion,
+                lambda what, part, share=share, step=step, day=day: tell(f"{day_date(day)}: {what}", share + step * part),
+            )
+            trainings.append(new)
+            if new.promoted:
+                champion = new
+            if trained is not None:
+                trained(new)
+        tell(f"{day_date(day)}: score", share)
+        parts.append(_scored(store.read(day), trainings[-1], champion, settings))
+    rows = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+    if rows.empty:
+        raise BadInput(f"no line is eligible from {day_date(days[0])} to {day_date(days[-1])}; choose days on which lines are in use")
+    tell("what came", 0.96)
+    outcomes = read_outcomes(lake, settings, end)
+    rows = pd.concat([rows, labels(rows, outcomes, settings.train.horizons)], axis=1)
+    rows["days_to_ban"] = days_to_ban(rows, outcomes)
+    rows["reason"] = _reasons(rows, outcomes.bans)
+    return Replay(rows, trainings, list(days), end, outcomes.delay, lake.fingerprint(end))
+
+
+def _learn(
+    lake: Lake, settings: Settings, day: int, store: FeatureStore, folder: Path, champion: Learned | None, tell: Progress
+) -> Learned:
+    """What `bancast train --until DAY` does, without a registry."""
+    try:
+        data = build_dataset(lake, settings, day, lambda step, share: tell(step, 0.4 * share), batches=store.batches)
+        task = snapshot_task(data, settings)
+    except BadInput as why:
+        return Learned(day, None, why=str(why))
+    write_bundle(task, folder, settings, lambda step, share: tell(step, 0.4 + 0.5 * share))
+    forecast = Forecast.read(folder, threads=settings.threads)
+    twin = Forecast.read(folder, part="evaluation", threads=settings.threads)
+    judged = judge(task, twin, champion.twin if champion else None, settings)
+    challengers = {who: metrics for who, metrics in judged.results.items() if who in (RULE, LOGISTIC)}
+    verdict = gate.decide(judged.results[MODEL], challengers, judged.results.get(CHAMPION))
+    label = task.sample.labels[task.headline]
+    known = ~np.isnan(label)
+    straight = logistic_model(task.sample.values[known], label[known], task.sample.weight[known])
+    info = {"features": task.features, "notes": task.notes, "metrics": judged.results, "missing": task.missing}
+    return Learned(
+        day, forecast, twin, (task.features, straight), verdict.promoted, verdict.why, len(task.table), task.bans, info
+    )
+
+
+def _scored(table: pd.DataFrame, latest: Learned, champion: Learned | None, settings: Settings) -> pd.DataFrame:
+    """The lines of one day with everybody's scores."""
+    found = table[["as_of", *IDS, AGE]].copy()
+    found.insert(0, "day", as_of_days(table) if len(table) else np.array([], dtype=int))
+    found["pool_lines"] = table.groupby("number_pool", observed=True)["line_id"].transform("size").astype("float64")
+    found[RULE] = rule_scores(table, settings.rule)
+    for horizon in settings.train.horizons:
+        found[f"risk_{horizon}d"] = np.nan
+    found[CHAMPION] = found[LOGISTIC] = np.nan
+    if latest.forecast is not None and len(table):
+        risks = latest.forecast.risks(_with_all(table, latest.forecast))
+        for place, horizon in enumerate(latest.forecast.horizons):
+            found[f"risk_{horizon}d"] = risks[:, place]
+        names, straight = latest.logistic
+        if straight is not None:
+            found[LOGISTIC] = straight.predict_proba(table[names].to_numpy(dtype="float32"))[:, 1]
+    # Until a training has earned the title, the latest one stands in, as in daily scoring.
+    if champion is not None and champion.forecast is not None and len(table):
+        found[CHAMPION] = champion.forecast.risks(_with_all(table, champion.forecast))[:, champion.forecast.headline]
+    else:
+        found[CHAMPION] = found[f"risk_{settings.train.headline}d"]
+    return found
+
+
+def _with_all(table: pd.DataFrame, forecast: Forecast) -> pd.DataFrame:
+    return table.assign(**{name: np.nan for name in forecast.names if name not in table})
+
+
+def _reasons(rows: pd.DataFrame, bans: pd.DataFrame) -> np.ndarray:
+    """The reason of each row's next ban as the carrier gave it; "" where none."""
+    ahead = rows["days_to_ban"].to_numpy()
+    finite = np.isfinite(ahead)
+    keys = pd.DataFrame({"line_id": rows["line_id"].astype(str), "day": np.where(finite, rows["day"] + np.where(finite, ahead, 0), -1)})
+    known = bans.assign(line_id=bans["line_id"].astype(str)).drop_duplicates(["line_id", "day"])[["line_id", "day", "reason"]]
+    return keys.merge(known, how="left", on=["line_id", "day"])["reason"].fillna("").to_numpy(dtype=object)
+
+
+def headline_label(rows: pd.DataFrame, settings: Settings) -> np.ndarray:
+    """The label of the headline horizon (n,), NaN where unknown."""
+    return rows[label_name(settings.train.headline)].to_numpy(dtype="float64")
