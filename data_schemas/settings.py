@@ -95,6 +95,11 @@ class WatchSettings(_Section):
     level_error: float = Field(
         default=0.2, gt=0, lt=1, description="How far off the forecast's level may be for a carrier, as a standard deviation."
     )
+    lead_days: int = Field(
+        default=0,
+        ge=0,
+        description="Days that scores must be older than a day they are held against, before they knew of a change.",
+    )
     reference_days: int = Field(
         default=180, ge=28, description="Days of bans, before the settling ones, that a carrier's own level is learnt from."
     )

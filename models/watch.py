@@ -1,4 +1,4 @@
-"""Has a carrier become stricter? Its bans against those expected, day by day, by a sequential test with a stated false-alarm rate.
+"""Has a carrier become stricter? Its bans against those expected, day by day: a sequential test with a stated false-alarm rate.
 
 The test is a one-sided CUSUM (Page 1954, Biometrika 41; for counts Lucas 1985, Technometrics 27) of the log likelihood ratio of
 "`ratio` times as many bans as expected" to "as many as expected". docs/policy-watch.md says it in full, with what was measured.
@@ -7,7 +7,7 @@ The test is a one-sided CUSUM (Page 1954, Biometrika 41; for counts Lucas 1985, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -26,44 +26,48 @@ _RISK = re.compile(r"risk_(\d+)d$")
 _REVIEW = 28
 """Days after which dispersion and limit are worked out anew, and over which expected bans are averaged for it."""
 _WEEK = 7
-_USUAL_DISPERSION, _USUAL_WEEKS = 1.3, 8
-"""Dispersion assumed before there is a history, and the weeks of history that it weighs as much as."""
+_USUAL_DISPERSION, _USUAL_DAYS, _USUAL_WEEKS = 2.0, 14, 8
+"""Dispersion assumed before there is a history; how many days it weighs as much as, and how many weeks the days do."""
+_MARGIN = 0.8
+"""Share of the allowed false alarms that the simulation may use: the rest is for what it takes as known and is estimated."""
 _PATHS, _YEAR, _SEED = 250, 365, 1954
 _LIMITS = np.geomspace(0.4, 400, 64).astype("float32")
 """Limits of the statistic among which the simulation chooses."""
 
 
 def daily_expected(
-    scores: Iterable[tuple[int, pd.DataFrame]], bans: pd.DataFrame, left: pd.DataFrame, until: int
+    scores: Iterable[tuple[int, pd.DataFrame]], bans: pd.DataFrame, left: pd.DataFrame, until: int, lead: int = 0
 ) -> pd.DataFrame:
     """Expected and observed bans by carrier and local day: the frame that `watch` reads.
 
-    scores: (as_of day number, frame of line_id, carrier and risk_<h>d), ascending. bans: line_id, day (on which it began).
-    left: line_id, left_day. until: first local day not to be told.
+    scores: (as_of day number, frame of line_id, carrier and risk_<h>d), ascending; read one at a time. bans: line_id, day (on
+    which it began). left: line_id, left_day. until: first local day not to be told. lead: days that scores must be older than
+    the day they tell.
 
     Gives carrier, day (day number), expected (float) and observed (int), one row each, sorted. A day is told by the latest
-    scores at or before it, if they reach so far. Expected is the sum over lines of the risk that falls on that day, with a
-    constant hazard between two horizons; observed counts the first ban of each of these lines since it was scored. A line
-    given up on an earlier day without a ban counts on neither side, nor does one without a carrier.
+    scores at or before it (`lead` days before it), if they reach so far. Expected is the sum over lines of the risk that falls
+    on that day, with a constant hazard between two horizons; observed counts the first ban of each of these lines since it was
+    scored. A line given up on an earlier day without a ban counts on neither side, nor does one without a carrier.
     """
-    parts = []
+    parts: list[pd.DataFrame] = []
     last: tuple[int, pd.DataFrame] | None = None
     for start, frame in scores:
         if last is not None:
-            parts.append(_told(*last, bans, left, min(start, until)))
+            parts += _told(*last, bans, left, lead, min(start + lead, until))
         last = start, frame
     if last is not None:
-        parts.append(_told(*last, bans, left, until))
-    empty = pd.DataFrame({"carrier": pd.Series(dtype="str"), "day": np.empty(0, "int64"), "expected": 0.0, "observed": 0})
-    told = pd.concat(parts) if parts else empty
-    return told.sort_values(["carrier", "day"], ignore_index=True)
+        parts += _told(*last, bans, left, lead, until)
+    if not parts:
+        return pd.DataFrame({"carrier": np.empty(0, "str"), "day": np.empty(0, "int64"), "expected": 0.0, "observed": 0})
+    return pd.concat(parts).sort_values(["carrier", "day"], ignore_index=True)
 
 
-def _told(start: int, scores: pd.DataFrame, bans: pd.DataFrame, left: pd.DataFrame, end: int) -> pd.DataFrame:
-    """The days from `start` up to `end` (exclusive) and the longest horizon, by the scores of `start`."""
+def _told(
+    start: int, scores: pd.DataFrame, bans: pd.DataFrame, left: pd.DataFrame, lead: int, end: int
+) -> Iterator[pd.DataFrame]:
+    """The days from `start` + `lead` up to `end` (exclusive) or the longest horizon, by the scores of `start`: a frame each."""
     scores = scores[scores["carrier"].notna()]
     horizons = sorted(int(match[1]) for name in scores if (match := _RISK.match(str(name))))
-    days = max(min(end - start, max(horizons, default=0)), 0)
     code, carriers = pd.factorize(scores["carrier"])
     came = bans[bans["day"] >= start].groupby("line_id")["day"].min()
     struck = scores["line_id"].map(came).fillna(np.inf).to_numpy(float) - start
@@ -71,25 +75,14 @@ def _told(start: int, scores: pd.DataFrame, bans: pd.DataFrame, left: pd.DataFra
     risk = np.column_stack([np.zeros(len(scores)), *(scores[f"risk_{horizon}d"].to_numpy(float) for horizon in horizons)])
     hazard = -np.log1p(-np.minimum(risk, 1 - 1e-12))
     knots = np.array([0, *horizons])
-    parts = []
-    for day in range(days):
+    for day in range(lead, min(end - start, int(knots[-1]))):
         at = int(np.searchsorted(knots, day, side="right")) - 1
-        width = knots[at + 1] - knots[at]
-        step = (hazard[:, at + 1] - hazard[:, at]) / width
+        step = (hazard[:, at + 1] - hazard[:, at]) / (knots[at + 1] - knots[at])
         before = hazard[:, at] + step * (day - knots[at])
-        share = np.exp(-before) - np.exp(-before - step)
         kept = (gone >= day) | (struck <= gone)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "carrier": carriers,
-                    "day": start + day,
-                    "expected": np.bincount(code, share * kept, len(carriers)),
-                    "observed": np.bincount(code, (struck == day) & kept, len(carriers)).astype("int64"),
-                }
-            )
-        )
-    return pd.concat(parts) if parts else pd.DataFrame(columns=["carrier", "day", "expected", "observed"])
+        expected = np.bincount(code, (np.exp(-before) - np.exp(-before - step)) * kept, len(carriers))
+        observed = np.bincount(code, (struck == day) & kept, len(carriers)).astype("int64")
+        yield pd.DataFrame({"carrier": carriers, "day": start + day, "expected": expected, "observed": observed})
 
 
 def watch(daily: pd.DataFrame, settings: WatchSettings, delay: int = 0, until: int | None = None) -> list[dict[str, Any]]:
@@ -127,8 +120,8 @@ def policy_alarms(daily: pd.DataFrame, settings: WatchSettings, delay: int = 0) 
 def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int, until: int) -> dict[str, Any]:
     first = int(rows["day"].min())
     place = rows["day"].to_numpy("int64") - first
-    observed = np.bincount(place, rows["observed"].to_numpy(float))
-    expected = np.bincount(place, rows["expected"].to_numpy(float))
+    observed = np.bincount(place, rows["observed"].to_numpy(float)).astype(float)
+    expected = np.bincount(place, rows["expected"].to_numpy(float)).astype(float)
     log_ratio = np.log(settings.ratio)
     statistic, since, dispersion, limit = 0.0, 0, _USUAL_DISPERSION, np.inf
     alarms: list[dict[str, Any]] = []
@@ -143,7 +136,7 @@ def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int
         if day % _REVIEW == 0:
             mean = level * expected[max(day + 1 - _REVIEW, 0) : day + 1].mean()
             design = _rounded(mean, dispersion, (prior + due) ** -0.5)
-            limit = _limit(*design, settings.ratio, settings.false_alarms_per_year)
+            limit = _limit(*design, settings.ratio, _MARGIN * settings.false_alarms_per_year)
         if statistic == 0:
             since = day
         usual = level * expected[day]
@@ -189,19 +182,29 @@ def _alarm(first: int, since: int, day: int, delay: int, seen: float, due: float
 
 
 def _dispersion(observed: Floats, expected: Floats) -> float:
-    """Variance to mean of the bans of whole weeks, newest first: a robust mean, at least 1.
+    """Variance to mean of the bans: that of whole weeks, newest first, shrunk towards that of single days.
 
-    Weeks and not days, since bans also cluster over neighbouring days. A week that lies past three deviations counts as three,
-    so that one sweep of a pool does not blind the watch.
+    Weeks too, since bans also cluster over neighbouring days; they are few, so days say what weeks cannot yet.
     """
+    days = _spread(observed, expected, _USUAL_DISPERSION, _USUAL_DAYS)
     weeks = len(expected) // _WEEK
     seen, due = (values[len(values) - weeks * _WEEK :].reshape(weeks, _WEEK).sum(axis=1) for values in (observed, expected))
-    told = due > 0
-    seen, due = seen[told], due[told] * (seen[told].sum() / due[told].sum() if seen[told].sum() else 1.0)
+    return max(days, _spread(seen, due, days, _USUAL_WEEKS))
+
+
+def _spread(observed: Floats, expected: Floats, usual: float, weight: int) -> float:
+    """A robust mean of squared deviations over their Poisson variance, with `usual` weighing `weight` of them; at least 1.
+
+    One past five deviations counts as five, so that one sweep of a pool does not blind the watch.
+    """
+    told = expected > 0
+    seen, due = observed[told], expected[told]
+    if seen.any():
+        due = due * (seen.sum() / due.sum())
     squares = (seen - due) ** 2 / due
-    found = _USUAL_DISPERSION
+    found = usual
     for _ in range(8):
-        found = float((_USUAL_WEEKS * _USUAL_DISPERSION + np.minimum(squares, 9 * found).sum()) / (_USUAL_WEEKS + len(squares)))
+        found = (weight * usual + float(np.minimum(squares, 25 * found).sum())) / (weight + len(squares))
     return max(1.0, found)
 
 
@@ -212,8 +215,11 @@ def _most(usual: float, dispersion: float, ratio: float) -> float:
 
 def _rounded(mean: float, dispersion: float, error: float) -> tuple[float, float, float]:
     """Expected bans a day, dispersion and error of the level, each rounded up to a step so that simulations are shared."""
-    step = lambda value, by, least: float(by ** np.ceil(np.log(max(value, least)) / np.log(by)))  # noqa: E731
-    return step(mean, 1.25, 0.01), step(dispersion, 1.15, 1.1), step(error, 1.15, 0.01)
+
+    def up(value: float, step: float, least: float) -> float:
+        return float(step ** np.ceil(np.log(max(value, least)) / np.log(step)))
+
+    return up(mean, 1.25, 0.01), up(dispersion, 1.15, 1.1), up(error, 1.15, 0.01)
 
 
 def _simulated(mean: float, dispersion: float, error: float, ratio: float, change: float, days: int) -> Floats:
