@@ -28,6 +28,10 @@ _REVIEW = 28
 _WEEK = 7
 _USUAL_DISPERSION, _USUAL_DAYS, _USUAL_WEEKS = 2.0, 14, 8
 """Dispersion assumed before there is a history; how many days it weighs as much as, and how many weeks the days do."""
+_ONE_DAY = 0.6
+"""Share of the limit that one day can add at most: a single sweep of a pool is no change of policy (a winsorised CUSUM, Hawkins 1992)."""
+_FEWEST = 3
+"""Bans that an alarm takes at least, however few are expected."""
 _MARGIN = 0.8
 """Share of the allowed false alarms that the simulation may use: the rest is for what it takes as known and is estimated."""
 _PATHS, _YEAR, _SEED = 250, 365, 1954
@@ -140,8 +144,8 @@ def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int
         if statistic == 0:
             since = day
         usual = level * expected[day]
-        counted = min(observed[day], _most(usual, dispersion, settings.ratio))
-        statistic = max(0.0, statistic + (counted * log_ratio - usual * (settings.ratio - 1)) / dispersion)
+        step = (observed[day] * log_ratio - usual * (settings.ratio - 1)) / dispersion
+        statistic = max(0.0, statistic + min(step, _ONE_DAY * limit))
         if statistic >= limit:
             span = slice(since, day + 1)
             alarms.append(_alarm(first, since, day, delay, observed[span].sum(), level * expected[span].sum(), dispersion))
@@ -208,18 +212,13 @@ def _spread(observed: Floats, expected: Floats, usual: float, weight: int) -> fl
     return max(1.0, found)
 
 
-def _most(usual: float, dispersion: float, ratio: float) -> float:
-    """The most bans of one day that count: three deviations above what a change would bring. Lifts out single sweeps."""
-    return ratio * usual + 3 * float(np.sqrt(dispersion * ratio * usual)) + 1
-
-
 def _rounded(mean: float, dispersion: float, error: float) -> tuple[float, float, float]:
     """Expected bans a day, dispersion and error of the level, each rounded up to a step so that simulations are shared."""
 
     def up(value: float, step: float, least: float) -> float:
         return float(step ** np.ceil(np.log(max(value, least)) / np.log(step)))
 
-    return up(mean, 1.25, 0.01), up(dispersion, 1.15, 1.1), up(error, 1.15, 0.01)
+    return up(mean, 1.25, 1e-4), up(dispersion, 1.15, 1.1), up(error, 1.15, 0.01)
 
 
 def _simulated(mean: float, dispersion: float, error: float, ratio: float, change: float, days: int) -> Floats:
@@ -231,8 +230,7 @@ def _simulated(mean: float, dispersion: float, error: float, ratio: float, chang
     levels = gamma.ppf(np.linspace(0.025, 0.975, _PATHS), error**-2, scale=error**2)
     size = mean * change * levels / (dispersion - 1)
     seen = rng.negative_binomial(size, 1 / dispersion, (days, _PATHS))
-    counted = np.minimum(seen, _most(mean, dispersion, ratio))
-    return (counted * np.log(ratio) - mean * (ratio - 1)) / dispersion
+    return (seen * np.log(ratio) - mean * (ratio - 1)) / dispersion
 
 
 @lru_cache(maxsize=4096)
@@ -240,15 +238,16 @@ def _limit(mean: float, dispersion: float, error: float, ratio: float, alarms: f
     """The limit at which histories without a change raise `alarms` alarms a year, with a restart after each."""
     height = np.zeros((_PATHS, len(_LIMITS)), "float32")
     raised = np.zeros(len(_LIMITS))
+    most = np.float32(_ONE_DAY) * _LIMITS
     for steps in _simulated(mean, dispersion, error, ratio, 1.0, _YEAR).astype("float32"):
-        height += steps[:, None]
+        height += np.minimum(steps[:, None], most)
         np.maximum(height, 0, out=height)
         over = height >= _LIMITS
         raised += over.sum(axis=0)
         height[over] = 0
     rate = np.maximum.accumulate(raised[::-1])[::-1] / _PATHS
     enough = int(np.argmax(rate <= alarms)) if rate[-1] <= alarms else len(_LIMITS) - 1
-    return float(_LIMITS[enough])
+    return max(float(_LIMITS[enough]), (_FEWEST - 0.5) * float(np.log(ratio)) / dispersion)
 
 
 @lru_cache(maxsize=4096)
@@ -256,7 +255,7 @@ def _days_to_detect(mean: float, dispersion: float, error: float, ratio: float, 
     """Days from a change to `ratio` times as many bans until the alarm, from a statistic of 0: the median and nine in ten."""
     height, taken = np.zeros(_PATHS), np.full(_PATHS, np.inf)
     for day, steps in enumerate(_simulated(mean, dispersion, error, ratio, ratio, _YEAR), start=1):
-        height = np.maximum(height + steps, 0)
+        height = np.maximum(height + np.minimum(steps, _ONE_DAY * limit), 0)
         taken[(height >= limit) & np.isinf(taken)] = day
     half, most = (float(value) for value in np.quantile(taken, [0.5, 0.9], method="higher"))
     return int(half) if np.isfinite(half) else None, int(most) if np.isfinite(most) else None
