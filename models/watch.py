@@ -29,7 +29,7 @@ _WEEK = 7
 _USUAL_DISPERSION, _USUAL_DAYS, _USUAL_WEEKS = 2.0, 14, 8
 """Dispersion assumed before there is a history; how many days it weighs as much as, and how many weeks the days do."""
 _ONE_DAY = 0.6
-"""Share of the limit that one day can add at most: a single sweep of a pool is no change of policy (a winsorised CUSUM, Hawkins 1992)."""
+"""Share of the limit that one day can add at most: one sweep of a pool is no change of policy (Hawkins 1992)."""
 _FEWEST = 3
 """Bans that an alarm takes at least, however few are expected."""
 _MARGIN = 0.8
@@ -114,9 +114,9 @@ def policy_alarms(daily: pd.DataFrame, settings: WatchSettings, delay: int = 0) 
     """Every alarm that `watch` would have raised on the mornings of a history, by carrier and day.
 
     Each: carrier; day (as_of date of the first morning on which it could be raised, so `delay` + 1 days after the day that
-    tipped it); since and to (the days between which the bans were too many: the most likely first day of the change, and the
-    last day known); expected (times the level) and observed between them; ratio of the two with its 90 % interval, low and
-    high. The statistic restarts after each.
+    tipped it); since and to (the days between which the bans were too many: the most likely first day of the change, that of
+    the alarm before where it began anew within a week of it, and the last day known); expected (times the level) and observed
+    between them; ratio of the two with its 90 % interval, low and high. The statistic restarts after each.
     """
     return [{"carrier": entry["carrier"], **alarm} for entry in watch(daily, settings, delay) for alarm in entry["alarms"]]
 
@@ -127,7 +127,7 @@ def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int
     observed = np.bincount(place, rows["observed"].to_numpy(float)).astype(float)
     expected = np.bincount(place, rows["expected"].to_numpy(float)).astype(float)
     log_ratio = np.log(settings.ratio)
-    statistic, since, dispersion, limit = 0.0, 0, _USUAL_DISPERSION, np.inf
+    statistic, since, began, ended, dispersion, limit = 0.0, 0, 0, -np.inf, _USUAL_DISPERSION, np.inf
     alarms: list[dict[str, Any]] = []
     design: tuple[float, float, float] = (0.0, 0.0, 0.0)
     for day in range(len(expected)):
@@ -147,8 +147,9 @@ def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int
         step = (observed[day] * log_ratio - usual * (settings.ratio - 1)) / dispersion
         statistic = max(0.0, statistic + min(step, _ONE_DAY * limit))
         if statistic >= limit:
-            span = slice(since, day + 1)
-            alarms.append(_alarm(first, since, day, delay, observed[span].sum(), level * expected[span].sum(), dispersion))
+            began, ended = (began if since - ended <= _WEEK else since), day
+            span = slice(began, day + 1)
+            alarms.append(_alarm(first, began, day, delay, observed[span].sum(), level * expected[span].sum(), dispersion))
             statistic = 0.0
     half, most = _days_to_detect(*design, settings.ratio, limit)
     last = first + len(expected) - 1

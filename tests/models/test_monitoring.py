@@ -151,6 +151,7 @@ def test_a_carrier_that_becomes_stricter_is_named_and_a_retrain_proposed(watched
     (note,) = [note for note in report.notes if note.startswith("carrier ")]
     last = strict["alarms"][-1]
     assert f"carrier CU: bans were {last['ratio']:g} times what was expected from {last['since']} to {last['to']}" in note
+    assert len(strict["alarms"]) > 1 and last["since"] == first["since"] and last["ratio"] == pytest.approx(2.5, abs=0.1)
     assert f"alarm on {last['day']}" in note and note.endswith("retrain: `bancast train`")
     assert json.loads(json.dumps(report.to_dict()))["policy"] == report.policy
 

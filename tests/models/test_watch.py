@@ -154,6 +154,14 @@ def test_an_alarm_says_when_it_could_be_raised_since_when_and_how_much():
     assert first["observed"] == 4 * days and first["expected"] == pytest.approx(2 * days)
 
 
+def test_alarms_that_follow_each_other_tell_of_one_change():
+    alarms = policy_alarms(frame(2.0, [2] * 90 + [5] * 20 + [2] * 60 + [6] * 10), SETTINGS)
+    first, second = day_date(FIRST + 90).isoformat(), day_date(FIRST + 170).isoformat()
+    assert list(dict.fromkeys(alarm["since"] for alarm in alarms)) == [first, second]
+    assert alarms[1]["ratio"] == pytest.approx(2.5, abs=0.05)
+    assert alarms[1]["high"] - alarms[1]["low"] < alarms[0]["high"] - alarms[0]["low"]
+
+
 def test_the_statistic_restarts_after_an_alarm_and_a_standing_one_fades_after_four_weeks():
     daily = frame(2.0, [2] * 90 + [5] * 12 + [2] * 60)
     entry = watch(daily, SETTINGS)[0]
