@@ -37,7 +37,7 @@ TIMETABLE = (
     Timed(
         "daily-monitor",
         "monitor_flow",
-        "45 6 * * *",
+        "30 7 * * *",
         "A carrier that has become stricter is seen on the first morning it can be.",
     ),
     Timed("weekly-report", "report_flow", "0 7 * * 1", "Ops plan their week on Monday."),
