@@ -90,6 +90,27 @@ class LevelSettings(_Section):
     yellow_lines: int = Field(default=100, ge=0, description="Further lines that can be yellow in capacity mode.")
 
 
+class WatchSettings(_Section):
+    """When a carrier counts as having become stricter."""
+
+    ratio: float = Field(default=2.0, gt=1, description="How many times the expected bans the watch is set to see soonest.")
+    false_alarms_per_year: float = Field(default=1.0, gt=0, description="Alarms a carrier and year while nothing has changed.")
+    level_error: float = Field(
+        default=0.2, gt=0, lt=1, description="How far off the forecast's level may be for a carrier, as a standard deviation."
+    )
+    lead_days: int = Field(
+        default=0,
+        ge=0,
+        description="Days that scores must be older than a day they are held against, before they knew of a change.",
+    )
+    reference_days: int = Field(
+        default=180, ge=28, description="Days of bans, before the settling ones, that a carrier's own level is learnt from."
+    )
+    settle_days: int = Field(
+        default=28, ge=7, description="Newest days that level and dispersion leave out, so that they do not absorb a change."
+    )
+
+
 class Settings(BaseSettings):
     """All settings; see each section."""
 
@@ -114,6 +135,7 @@ class Settings(BaseSettings):
     train: TrainSettings = TrainSettings()
     rule: RuleSettings = RuleSettings()
     levels: LevelSettings = LevelSettings()
+    watch: WatchSettings = WatchSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -1,9 +1,9 @@
-"""Does the forecast still hold? Past risks against the bans that came, and today's scores and features against earlier ones."""
+"""Does the forecast still hold? Past risks against the bans that came, by carrier too, and scores against earlier ones."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -18,6 +18,7 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
+from models.watch import daily_expected, watch
 
 Progress = Callable[[str, float], None]
 BINS = 10
@@ -26,6 +27,10 @@ SHIFTED, MOVED = 0.25, 0.10
 """The customary limits of the index: from 0.25 a distribution has shifted, from 0.10 it has moved."""
 SURPRISING = 3.0
 """Standard deviations between observed and expected bans from which a forecast is off."""
+SOON = 14
+"""Days within which a carrier's change should be seen; where it cannot be, the notes say so."""
+_NO_FORECAST = "rule/"
+"""Model versions whose risks rank lines and forecast no number of bans."""
 _FEATURES_SHOWN = 10
 _RISK = re.compile(r"risk_(\d+)d$")
 
@@ -38,12 +43,14 @@ class MonitorReport:
         observed bans, z (their distance in standard deviations, were the risks right), hit_rate_50 (share banned among the 50
         lines of highest risk) and `off`.
     drift: one entry a risk column and for the features that moved most: name, kind, psi, verdict.
+    policy: one entry a carrier, as models.watch.watch gives it: whether it has become stricter than its forecasts.
     drift_says: which days are compared. waiting: scored days of which no horizon has matured yet. known_until: the first day
         not known yet.
     """
 
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     drift: list[dict[str, Any]] = field(default_factory=list)
+    policy: list[dict[str, Any]] = field(default_factory=list)
     drift_says: str = ""
     waiting: list[str] = field(default_factory=list)
     known_until: str = ""
@@ -74,6 +81,8 @@ def monitor(home: Home, settings: Settings, progress: Progress | None = None) ->
         report.outcomes += found
         if not found:
             report.waiting.append(as_of.isoformat())
+    tell("policy of the carriers", 0.6)
+    report.policy = _policy(lake, settings, scored, known_until)
     _drift(home, lake, settings, scored, report, tell)
     off = [entry for entry in report.outcomes if entry["off"]]
     if off:
@@ -82,8 +91,29 @@ def monitor(home: Home, settings: Settings, progress: Progress | None = None) ->
         )
     if not report.outcomes:
         report.notes.append(f"no forecast has matured yet: bans are known until {report.known_until}, ingest newer data")
+    report.notes += policy_notes(report.policy)
     tell("done", 1.0)
     return report
+
+
+def policy_notes(policy: list[dict[str, Any]]) -> list[str]:
+    """What a person should know of `policy` (models.watch.watch): carriers that seem stricter, and those hard to judge."""
+    notes = [
+        f"carrier {entry['carrier']}: bans were {last['ratio']:g} times what was expected from {last['since']} to {last['to']}"
+        f" (90 % interval {last['low']:g} to {last['high']:g}), alarm on {last['day']}: its policy seems stricter; retrain:"
+        " `bancast train`"
+        for entry in policy
+        if entry["standing"]
+        for last in entry["alarms"][-1:]
+    ]
+    slow = [
+        f"{entry['carrier']} {'after more than a year' if days is None else f'after about {days} days'}"
+        for entry in policy
+        if (days := entry["days_to_detect"]) is None or days > SOON
+    ]
+    if slow:
+        notes.append(f"too few bans to see within {SOON} days that a carrier has become stricter: {', '.join(slow)}")
+    return notes
 
 
 def outcomes(scores: pd.DataFrame, bans: pd.DataFrame, gone: pd.Series, as_of: date, known_until: int) -> list[dict[str, Any]]:
@@ -177,6 +207,24 @@ def _drift(home: Home, lake: Lake, settings: Settings, scored: dict[date, Path],
         report.drift.append({"name": name, "kind": "feature", "psi": round(psi, 4), "verdict": verdict(psi)})
 
 
+def _policy(lake: Lake, settings: Settings, scored: dict[date, Path], known_until: int) -> list[dict[str, Any]]:
+    """The watch over every carrier, by the scores of forecasts and what is known before local midnight `known_until`."""
+    from models.labels import read_outcomes
+
+    known = read_outcomes(lake, settings, known_until)
+    carriers = _carriers(lake, settings)
+
+    def frames() -> Iterator[tuple[int, pd.DataFrame]]:
+        for day in sorted(scored):
+            scores = _read(scored[day])
+            if len(scores) and not str(scores["model_version"].iloc[0]).startswith(_NO_FORECAST):
+                yield day_number(day), scores.assign(carrier=scores["line_id"].map(carriers))
+
+    watched = settings.watch
+    daily = daily_expected(frames(), known.bans, known.left, known_until - known.delay, watched.lead_days)
+    return watch(daily, watched, known.delay, known_until)
+
+
 def _scored_days(home: Home) -> dict[date, Path]:
     """Scored days and their files, earliest first."""
     paths = sorted(home.scores.glob("as_of=*/scores.parquet"))
@@ -196,6 +244,16 @@ def _bans(lake: Lake, settings: Settings) -> pd.DataFrame:
     with open_engine(settings) as engine:
         rows = lake.read(engine.con, "bans")
         return engine.frame(rows.filter(rows.gone_day.isnull()).select("line_id", "day"))
+
+
+def _carriers(lake: Lake, settings: Settings) -> pd.Series:
+    """line_id -> carrier, as it stands."""
+    from features.engine import open_engine
+
+    with open_engine(settings) as engine:
+        rows = lake.read(engine.con, "lines")
+        frame = engine.frame(rows.filter(rows.gone_day.isnull()).select("line_id", "carrier"))
+    return frame.drop_duplicates("line_id").set_index("line_id")["carrier"]
 
 
 def _deactivated(lake: Lake, settings: Settings) -> pd.Series:

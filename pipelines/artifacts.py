@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +98,24 @@ def report_links(files: Mapping[str, str], day: str) -> None:
 
 
 def monitoring(report: Mapping[str, Any]) -> None:
-    """Expected and observed bans of scores that have matured, and drift; `report` is models.monitoring's to_dict()."""
+    """Forecasts against what came, carriers that seem stricter, and drift; `report` is models.monitoring's to_dict()."""
     create_table_artifact(
         key="expected-and-observed", table=list(report["outcomes"]), description="Bans by scored day and horizon"
     )
+    says = [note for note in report["notes"] if note.startswith("carrier ")] or ["No carrier seems stricter than expected."]
+    create_table_artifact(key="policy-watch", table=policy_rows(report["policy"]), description="; ".join(says))
     create_table_artifact(key="drift", table=list(report["drift"]), description=report["drift_says"])
+
+
+def policy_rows(policy: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row a carrier of the policy watch (models.watch.watch), its alarms as the mornings on which they were raised."""
+    return [
+        {
+            "carrier": entry["carrier"],
+            "seems stricter": "yes" if entry["standing"] else "",
+            "alarms": ", ".join(alarm["day"] for alarm in entry["alarms"]),
+            **{name: entry[name] for name in ("first", "last", "expected", "observed", "statistic", "limit")},
+            "days to see a change": "over a year" if entry["days_to_detect"] is None else entry["days_to_detect"],
+        }
+        for entry in policy
+    ]

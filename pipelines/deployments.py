@@ -34,6 +34,12 @@ class Timed:
 TIMETABLE = (
     Timed("daily-ingest", "ingest_flow", "0 6 * * *", "Yesterday's records are complete by then."),
     Timed("daily-score", "score_flow", "30 6 * * *", "The watch list is there before the first call."),
+    Timed(
+        "daily-monitor",
+        "monitor_flow",
+        "30 7 * * *",
+        "A carrier that has become stricter is seen on the first morning it can be.",
+    ),
     Timed("weekly-report", "report_flow", "0 7 * * 1", "Ops plan their week on Monday."),
     Timed("weekly-train", "train_flow", "0 3 * * 0", "Sunday night, when nothing else runs."),
 )

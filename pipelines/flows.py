@@ -93,7 +93,7 @@ def report_flow(home: str = "bancast-home", as_of: date | None = None) -> dict[s
 
 @flow(name="bancast-monitor", persist_result=False)
 def monitor_flow(home: str = "bancast-home") -> dict[str, Any]:
-    """Compare past risks with the bans that came, and the newest scores and features with earlier ones."""
+    """Compare past risks with the bans that came, by carrier too, and the newest scores and features with earlier ones."""
     with writing(Home(Path(home))):
         report = steps.compare(home)
         artifacts.monitoring(report)

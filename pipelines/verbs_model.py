@@ -147,7 +147,7 @@ def report(
 
 @command("monitor")
 def monitor(home: Home = DEFAULT_HOME, json_: Json = False) -> Outcome:
-    """Compare past risks with the bans that came, and the newest scores and features with earlier ones."""
+    """Compare past risks with the bans that came, by carrier too, and the newest scores and features with earlier ones."""
     from pipelines.runtime import open_lake, scored_day
 
     open_lake(HomeFiles(home))
@@ -164,12 +164,21 @@ def monitor(home: Home = DEFAULT_HOME, json_: Json = False) -> Outcome:
         )
         for row in made["outcomes"]
     ]
+    policy = [
+        (
+            f"carrier {row['carrier']}",
+            f"{row['observed']} bans from {row['first']} to {row['last']}, expected {row['expected']:.1f};"
+            f" {'STRICTER' if row['standing'] else 'as expected'}, statistic {row['statistic']:.1f} of {row['limit']:.1f},"
+            f" {len(row['alarms'])} alarms",
+        )
+        for row in made["policy"]
+    ]
     drift = [(row["name"], f"PSI {row['psi']:.3f}, {row['verdict']}") for row in made["drift"]]
     return Outcome(
         summary={"home": str(home), **made},
         notes=[*made["notes"], made["drift_says"]],
-        results=[*outcomes, *drift],
-        next=[(f"bancast train --home {home}", "learn again when forecasts are off or much has shifted")],
+        results=[*outcomes, *policy, *drift],
+        next=[(f"bancast train --home {home}", "learn again when forecasts are off, a carrier is stricter, or much has shifted")],
     )
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from datetime import date
+import json
+from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,9 @@ from data_schemas.clock import day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.settings import Settings
-from models.monitoring import monitor, outcomes, stability_index, verdict
+from models.monitoring import monitor, outcomes, policy_notes, stability_index, verdict
+from pipelines.artifacts import policy_rows
+from tests.models import worlds
 
 AS_OF = date(2026, 3, 1)
 DAY = day_number(AS_OF)
@@ -89,3 +93,98 @@ def test_values_that_go_missing_are_drift_too():
 def test_a_home_without_scores_is_refused_with_what_to_run(tmp_path):
     with pytest.raises(BadInput, match="run `bancast score"):
         monitor(Home(tmp_path), Settings())
+
+
+START = pd.Timestamp("2026-01-05", tz="Asia/Shanghai")
+DAYS, CHANGE, DELAY = 84, 56, 2
+"""Days of the company below, the one on which CU becomes stricter, and days until a ban is reported."""
+
+
+def company(root: Path) -> Home:
+    """Two carriers with 200 lines and 2 bans a day each; CU bans 5 a day from the change on. Scored every week by a forecast."""
+    lines = pd.DataFrame({"line_id": [f"{c}{n}" for c in ("CM", "CU") for n in range(200)]})
+    lines["carrier"], lines["number_pool"] = lines["line_id"].str[:2], "P"
+    lines["activated_at"] = START - pd.Timedelta(days=30)
+    moments = pd.Series([START + pd.Timedelta(days=day, hours=9) for day in range(DAYS)])
+    calls = pd.DataFrame({"call_id": [f"c{n}" for n in range(DAYS)], "line_id": "CM0", "started_at": moments})
+    calls = calls.assign(callee_id="13800000000", duration_s=30, answered=True)
+    banned = [
+        (f"{carrier}{(day * 5 + n) % 200}", moments[day])
+        for day in range(DAYS)
+        for carrier, bans in (("CM", 2), ("CU", 5 if day >= CHANGE else 2))
+        for n in range(bans)
+    ]
+    struck = pd.DataFrame(banned, columns=["line_id", "banned_at"])
+    struck["ban_id"] = [f"b{n}" for n in range(len(struck))]
+    struck["reported_at"] = struck["banned_at"] + pd.Timedelta(days=DELAY)
+    complaints = pd.DataFrame({"complaint_id": ["k"], "line_id": ["CM0"], "occurred_at": [START]})
+    worlds.lake_of(root, {"lines": lines, "calls": calls, "bans": struck, "complaints": complaints})
+    home = Home(root)
+    for day in range(0, DAYS, 7):
+        # Each week's model is another: drift, which needs features, is not what is tried here.
+        risks = {f"risk_{h}d": 1 - 0.99**h for h in (1, 3, 7, 14)}
+        _write_scores(home, day, lines[["line_id"]].assign(**risks, model_version=f"bancast/{day}"))
+    return home
+
+
+def _write_scores(home: Home, day: int, scores: pd.DataFrame) -> None:
+    path = home.scores_file((START + pd.Timedelta(days=day)).date())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scores.to_parquet(path, index=False)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    home = company(tmp_path_factory.mktemp("policy") / "home")
+    return home, monitor(home, worlds.settings(home.root))
+
+
+def test_a_carrier_that_becomes_stricter_is_named_and_a_retrain_proposed(watched):
+    _, report = watched
+    still, strict = report.policy
+    assert (still["carrier"], still["alarms"], still["standing"]) == ("CM", [], False)
+    assert strict["carrier"] == "CU" and strict["standing"]
+    changed = (START + pd.Timedelta(days=CHANGE)).date()
+    first = strict["alarms"][0]
+    assert first["since"] == changed.isoformat() and first["low"] > 1
+    assert changed < date.fromisoformat(first["day"]) <= changed + timedelta(days=14)
+    (note,) = [note for note in report.notes if note.startswith("carrier ")]
+    last = strict["alarms"][-1]
+    assert f"carrier CU: bans were {last['ratio']:g} times what was expected from {last['since']} to {last['to']}" in note
+    assert len(strict["alarms"]) > 1 and last["since"] == first["since"] and last["ratio"] == pytest.approx(2.5, abs=0.1)
+    assert f"alarm on {last['day']}" in note and note.endswith("retrain: `bancast train`")
+    assert json.loads(json.dumps(report.to_dict()))["policy"] == report.policy
+
+
+def test_the_watch_counts_days_whose_bans_are_surely_reported(watched):
+    _, report = watched
+    assert {entry["first"] for entry in report.policy} == {START.date().isoformat()}
+    assert {entry["last"] for entry in report.policy} == {(START + pd.Timedelta(days=DAYS - 1 - DELAY)).date().isoformat()}
+    assert report.policy[0]["observed"] == 2 * (DAYS - DELAY)
+    assert report.policy[0]["expected"] == pytest.approx(2 * (DAYS - DELAY), rel=0.05)
+
+
+def test_days_ranked_by_the_rule_are_no_forecast_to_watch(watched):
+    home, report = watched
+    kept = pd.read_parquet(home.scores_file(START.date()))
+    try:
+        _write_scores(home, 0, kept.assign(model_version="rule/1"))
+        again = monitor(home, worlds.settings(home.root))
+        assert {entry["first"] for entry in again.policy} == {(START + pd.Timedelta(days=7)).date().isoformat()}
+    finally:
+        _write_scores(home, 0, kept)
+    assert {entry["first"] for entry in report.policy} == {START.date().isoformat()}
+
+
+def test_carriers_with_too_few_bans_to_judge_are_named():
+    entry = {"standing": False, "alarms": []}
+    several = [("A", 9), ("B", 60), ("C", None)]
+    (note,) = policy_notes([{**entry, "carrier": carrier, "days_to_detect": days} for carrier, days in several])
+    assert "within 14 days" in note and "B after about 60 days, C after more than a year" in note and "A" not in note
+    assert policy_notes([]) == []
+
+
+def test_the_monitor_artifact_has_a_row_a_carrier(watched):
+    rows = policy_rows(watched[1].policy)
+    assert [(row["carrier"], row["seems stricter"]) for row in rows] == [("CM", ""), ("CU", "yes")]
+    assert rows[1]["alarms"].startswith(watched[1].policy[1]["alarms"][0]["day"])
