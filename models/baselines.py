@@ -52,6 +52,13 @@ def logistic() -> Pipeline:
     )
 
 
+def logistic_model(values: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Pipeline | None:
+    """The logistic regression fitted on values (n, F), labels 0 or 1 and weights (n,); None when the labels are of one class."""
+    if len(np.unique(label)) < 2:
+        return None
+    return logistic().fit(values, label, logisticregression__sample_weight=weight)
+
+
 def logistic_scores(
     values: np.ndarray, label: np.ndarray, weight: np.ndarray, others: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -59,7 +66,5 @@ def logistic_scores(
 
     Also the coefficients (F,), on standard scale. None when the labels are of one class.
     """
-    if len(np.unique(label)) < 2:
-        return None
-    model = logistic().fit(values, label, logisticregression__sample_weight=weight)
-    return model.predict_proba(others)[:, 1], model[-1].coef_[0]
+    model = logistic_model(values, label, weight)
+    return None if model is None else (model.predict_proba(others)[:, 1], model[-1].coef_[0])

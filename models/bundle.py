@@ -44,21 +44,19 @@ def describe(features: Sequence[Feature]) -> list[dict[str, Any]]:
 def write_model(folder: Path, fitted: Fitted, meta: dict[str, Any]) -> None:
     """Write boosters and model.json below `folder`; `meta` is everything of model.json that is not `fitted`."""
     (folder / "boosters").mkdir(parents=True)
-    names: dict[str, list[str]] = {}
-    for horizon, texts in fitted.boosters.items():
-        names[str(horizon)] = []
-        for number, text in enumerate(texts):
-            name = f"boosters/{horizon}d-{number}.txt"
-            (folder / name).write_text(text, encoding="utf-8")
-            names[str(horizon)].append(name)
-    curves = {str(horizon): curve.plain() for horizon, curve in fitted.curves.items()}
+    names = [f"boosters/{number}.txt" for number in range(len(fitted.boosters))]
+    for name, text in zip(names, fitted.boosters, strict=True):
+        (folder / name).write_text(text, encoding="utf-8")
     model = {
         **meta,
+        "degree": fitted.degree,
         "horizons": list(fitted.horizons),
         "headline": fitted.headline,
         "boosters": names,
-        "linear": {str(horizon): part for horizon, part in fitted.linear.items()},
-        "calibration": curves,
+        "offsets": [float(value) for value in fitted.offsets],
+        "linear": {"share": fitted.chosen["share"], **fitted.linear.plain()},
+        "calibration": {str(horizon): curve.plain() for horizon, curve in fitted.curves.items()},
+        "notes": [*meta["notes"], *fitted.notes],
     }
     write_json(folder / "model.json", model)
 
@@ -73,5 +71,5 @@ def seal(folder: Path) -> str:
     """Write the manifest over all files of a finished bundle; its own SHA-256."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     listed = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    write_json(folder / MANIFEST, {"format": "bancast-model", "version": 1, "files": listed})
+    write_json(folder / MANIFEST, {"format": "bancast-model", "version": 2, "files": listed})
     return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()

@@ -222,7 +222,9 @@ class _Learner:
         rounds = round(float(np.mean([check.rounds for check in checks])))
         trees, straight = (np.concatenate([getattr(check, name) for check in checks]) for name in ("trees", "straight"))
         parts = [check.examples for check in checks]
-        seen = Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "interval", "banned", "weight")))
+        seen = Examples(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "interval", "banned", "weight"))
+        )
         place = int(np.argmin([_loss(straight[:, i], seen, self.count) for i in range(len(self.strengths))]))
         share = 1.0
         if not alone:
@@ -254,9 +256,7 @@ class _Learner:
         """The features of examples, and their interval as the last column: (m, F + 1)."""
         return np.column_stack([self.sample.values[which.row], which.interval.astype("float32")])
 
-    def _grow(
-        self, learn: Examples, offsets: np.ndarray, rounds: int, seed: int, check: Examples | None = None
-    ) -> lgb.Booster:
+    def _grow(self, learn: Examples, offsets: np.ndarray, rounds: int, seed: int, check: Examples | None = None) -> lgb.Booster:
         data = self._data(learn, offsets)
         stop = {}
         if check is not None:
@@ -279,7 +279,14 @@ class _Learner:
 
     def _lines(self, learn: Examples, offsets: np.ndarray, strengths: Sequence[float]) -> list[Linear]:
         return fit_linear(
-            self.sample.values, learn.row, learn.banned, learn.weight, offsets[learn.interval], self.directions, strengths, self.seed
+            self.sample.values,
+            learn.row,
+            learn.banned,
+            learn.weight,
+            offsets[learn.interval],
+            self.directions,
+            strengths,
+            self.seed,
         )
 
 

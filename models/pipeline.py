@@ -130,7 +130,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
         table=data.table,
         features=names,
         directions=[feature.direction for feature in data.features],
-        sample=Sample(data.table[names].to_numpy(dtype="float32"), labels, data.weight),
+        sample=Sample(data.table[names].to_numpy(dtype="float32"), labels, data.weight, days),
         headline=headline,
         train=train_rows,
         test=test_rows,
@@ -139,6 +139,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
         meta=meta,
         parameters=parameters,
         bans=bans,
+        bans_of=lambda rows: distinct_bans(data.take(rows), max(settings.train.horizons)),
         missing=data.missing,
         notes=[f"{source} not given: {len(lost)} features missing" for source, lost in data.missing.items()],
     )

@@ -121,7 +121,9 @@ def replay(
     end = max(day for day, rows in lake.rows("calls").items() if rows) + 1
     store = FeatureStore(lake, settings, folder, home.scratch)
     store.make(days, lambda step, share: tell(f"features of the scored days: {step}", 0.15 * share))
-    points = [day for place, day in enumerate(days) if place == 0 or (day - days[0]) // retrain > (days[place - 1] - days[0]) // retrain]
+    points = [
+        day for place, day in enumerate(days) if place == 0 or (day - days[0]) // retrain > (days[place - 1] - days[0]) // retrain
+    ]
     trainings: list[Learned] = []
     parts: list[pd.DataFrame] = []
     champion: Learned | None = None
@@ -147,7 +149,9 @@ def replay(
         parts.append(_scored(store.read(day), trainings[-1], champion, settings))
     rows = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     if rows.empty:
-        raise BadInput(f"no line is eligible from {day_date(days[0])} to {day_date(days[-1])}; choose days on which lines are in use")
+        raise BadInput(
+            f"no line is eligible from {day_date(days[0])} to {day_date(days[-1])}; choose days on which lines are in use"
+        )
     tell("what came", 0.96)
     outcomes = read_outcomes(lake, settings, end)
     rows = pd.concat([rows, labels(rows, outcomes, settings.train.horizons)], axis=1)
@@ -212,7 +216,9 @@ def _reasons(rows: pd.DataFrame, bans: pd.DataFrame) -> np.ndarray:
     """The reason of each row's next ban as the carrier gave it; "" where none."""
     ahead = rows["days_to_ban"].to_numpy()
     finite = np.isfinite(ahead)
-    keys = pd.DataFrame({"line_id": rows["line_id"].astype(str), "day": np.where(finite, rows["day"] + np.where(finite, ahead, 0), -1)})
+    keys = pd.DataFrame(
+        {"line_id": rows["line_id"].astype(str), "day": np.where(finite, rows["day"] + np.where(finite, ahead, 0), -1)}
+    )
     known = bans.assign(line_id=bans["line_id"].astype(str)).drop_duplicates(["line_id", "day"])[["line_id", "day", "reason"]]
     return keys.merge(known, how="left", on=["line_id", "day"])["reason"].fillna("").to_numpy(dtype=object)
 

@@ -24,6 +24,7 @@ from models.baselines import logistic_scores, rule_scores
 from models.evaluation import Judged, calibration_table, comparison, evaluate
 from models.forecast import Fitted, Fold, Sample, fit
 from models.report import TrainReport
+from serving.published import Forecast, OutdatedBundle
 
 Progress = Callable[[str, float], None]
 
@@ -34,7 +35,7 @@ class Task:
 
     name: of the registered model. table: ids and features, one row a row. sample: the same as numbers. train, test: row indices;
     train precedes test by the gap. folds_of: row indices -> folds within them. meta: what model.json says besides the fit.
-    judged: the test rows. parameters: for MLflow. logistic_row: +1, -1 or 0 a feature.
+    judged: the test rows. bans_of: distinct bans among rows. parameters: for MLflow. logistic_row: +1, -1 or 0 a feature.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Task:
     meta: dict[str, Any]
     parameters: dict[str, Any]
     bans: int
+    bans_of: Callable[[np.ndarray], int] | None = None
     with_rule: bool = True
     missing: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -63,7 +65,10 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
         folder = Path(work) / "bundle"
         final, sha256 = write_bundle(task, folder, settings, lambda step, share: tell(step, 0.87 * share))
         tell("evaluate", 0.87)
-        results, horizons, scores, judged, lost = _judge(task, folder, run, settings)
+        standing, lost = _standing(task, run, settings)
+        twin = Forecast.read(folder, part="evaluation", threads=settings.threads)
+        found = judge(task, twin, standing, settings)
+        results, horizons, scores, judged = found.results, found.horizons, found.scores, found.judged
         run.parameters({**task.parameters, "chosen": final.chosen})
         _log(run, task, results, horizons, scores, judged, final)
         tell("publish", 0.92)
@@ -112,25 +117,29 @@ def _fit(task: Task, rows: np.ndarray, settings: Settings, progress: Progress) -
         task.sample.values[rows],
         {horizon: label[rows] for horizon, label in task.sample.labels.items()},
         task.sample.weight[rows],
+        None if task.sample.days is None else task.sample.days[rows],
+        None if task.bans_of is None else task.bans_of(rows),
     )
     # Sums in one order whatever the cores, and for problems of this size several times faster than BLAS threads that spin.
     with threadpool_limits(1, user_api="blas"):
         return fit(sample, task.folds_of(rows), task.directions, settings, task.headline, progress)
 
 
-def _judge(
-    task: Task, folder: Path, run: tracking.Run, settings: Settings
-) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]], dict[str, np.ndarray], Judged, str | None]:
-    """Metrics of everybody on the same test rows: at the headline by who, and the model's at each horizon.
+@dataclass
+class Judgement:
+    """Everybody on the same test rows: metrics at the headline by who, and the model's at each horizon; the scores; the rows."""
 
-    Also the scores, the test rows, and why the champion could not be compared, where it could not.
-    """
-    from serving.published import Forecast
+    results: dict[str, dict[str, float]]
+    horizons: dict[str, dict[str, float]]
+    scores: dict[str, np.ndarray]
+    judged: Judged
 
+
+def judge(task: Task, twin: Forecast, standing: Forecast | None, settings: Settings) -> Judgement:
+    """Judge the evaluation twin, both baselines and the standing champion's twin on the task's test rows."""
     rows, judged = task.judged(task.test, task.headline)
     tested = task.table.iloc[rows]
     flags = settings.train.flags
-    twin = Forecast.read(folder, part="evaluation", threads=settings.threads)
     risks = twin.risks(task.table.iloc[task.test])
     horizons = {}
     for place, horizon in enumerate(twin.horizons):
@@ -145,21 +154,32 @@ def _judge(
     fitted = logistic_scores(task.sample.values[learnt], label[learnt], task.sample.weight[learnt], task.sample.values[rows])
     if fitted is not None:
         scores["logistic"] = fitted[0]
-    lost = None
-    champion = run.registry.find(task.name, "champion")
-    if champion is not None:
-        try:
-            with tempfile.TemporaryDirectory(prefix="bancast-champion-") as cache:
-                standing = Forecast.read(
-                    run.registry.download(champion, Path(cache)), part="evaluation", threads=settings.threads
-                )
-                lacking = {name: np.nan for name in standing.names if name not in tested}
-                scores["champion"] = standing.risks(tested.assign(**lacking))[:, standing.headline]
-        except (ValueError, BadInput) as error:
-            lost = f"champion {champion.label} could not be compared: {error}"
-            task.notes.append(lost)
+    if standing is not None:
+        lacking = {name: np.nan for name in standing.names if name not in tested}
+        scores["champion"] = standing.risks(tested.assign(**lacking))[:, standing.headline]
     results = {who: evaluate(judged, score, flags, task.headline, who != "rule") for who, score in scores.items()}
-    return results, horizons, scores, judged, lost
+    return Judgement(results, horizons, scores, judged)
+
+
+def _standing(task: Task, run: tracking.Run, settings: Settings) -> tuple[Forecast | None, str | None]:
+    """The champion's evaluation twin; or why it could not be had, where there is a champion.
+
+    A champion that this version cannot read any more cannot score either: it is as if there were none.
+    """
+    champion = run.registry.find(task.name, "champion")
+    if champion is None:
+        return None, None
+    try:
+        with tempfile.TemporaryDirectory(prefix="bancast-champion-") as cache:
+            folder = run.registry.download(champion, Path(cache))
+            return Forecast.read(folder, part="evaluation", threads=settings.threads), None
+    except OutdatedBundle as error:
+        task.notes.append(f"champion {champion.label} is replaced: {error}")
+        return None, None
+    except (ValueError, BadInput) as error:
+        lost = f"champion {champion.label} could not be compared: {error}"
+        task.notes.append(lost)
+        return None, lost
 
 
 def _log(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,13 +18,18 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-FORMAT, FORMAT_VERSION = "bancast-model", 1
+FORMAT, FORMAT_VERSION = "bancast-model", 2
 KINDS = ("time", "table", "rule")
 REASONS = 3
 """Reasons given at most for a line, and actions too."""
 _CHUNK = 32_768
 """Rows explained at a time: bounds the memory of contributions (rows x features x 8 bytes) to tens of MB."""
 _WINDOW = re.compile(r"_\d+d$")
+_YEAR = 365.0
+
+
+class OutdatedBundle(ValueError):
+    """A bundle of another format, which an earlier or later bancast wrote."""
 
 
 class Forecast:
@@ -35,7 +40,7 @@ class Forecast:
     threads: LightGBM's; 0 takes all cores. explain: exact tree SHAP of a booster, to be replaced by a quicker one.
     """
 
-    def __init__(self, meta: dict[str, Any], boosters: dict[int, list[lightgbm.Booster]], version: str, threads: int = 0) -> None:
+    def __init__(self, meta: dict[str, Any], boosters: list[lightgbm.Booster], version: str, threads: int = 0) -> None:
         self.meta = meta
         self.version = version
         self.threads = threads
@@ -44,6 +49,7 @@ class Forecast:
         self.headline = self.horizons.index(meta["headline"])
         self.explain: Callable[[lightgbm.Booster, np.ndarray, int], np.ndarray] = _walked
         self._boosters = boosters
+        self._offsets = np.array(meta.get("offsets", []), dtype=float)
         self._bases = np.unique([base(name) for name in self.names], return_inverse=True)[1]
         # A rule knows only "too much", whatever a feature's direction for a learned model.
         directions = [1 if meta["kind"] == "rule" else feature.get("direction", 0) for feature in meta["features"]]
@@ -66,13 +72,12 @@ class Forecast:
         try:
             meta = json.loads(text("model.json"))
             _check(meta)
-            boosters = {
-                int(horizon): [lightgbm.Booster(model_str=text(name)) for name in names]
-                for horizon, names in meta.get("boosters", {}).items()
-            }
-            for booster in (booster for several in boosters.values() for booster in several):
-                if booster.num_feature() != len(meta["features"]):
-                    raise ValueError(f"a booster has {booster.num_feature()} features, model.json {len(meta['features'])}")
+            boosters = [lightgbm.Booster(model_str=text(name)) for name in meta.get("boosters", [])]
+            for booster in boosters:  # the last column is the interval
+                if booster.num_feature() != len(meta["features"]) + 1:
+                    raise ValueError(
+                        f"a booster has {booster.num_feature()} columns, model.json {len(meta['features'])} and one more"
+                    )
         except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, lightgbm.basic.LightGBMError) as error:
             raise ValueError(f"{folder}: the bundle is malformed ({type(error).__name__}: {error})") from None
         except ValueError as error:
@@ -94,17 +99,21 @@ class Forecast:
         return values
 
     def margins(self, frame: pd.DataFrame) -> np.ndarray:
-        """Raw margins (n, H), horizons ascending: the mean raw score of the boosters and the straight part's, by its share."""
-        return self._margins(self.matrix(frame), self.horizons)
+        """Log-odds (n, H), before calibration, of the hazard of each interval between horizons, ascending.
+
+        The mean raw score of the boosters and the straight part's, by its share; for a rule, the worst value over its limit.
+        """
+        return self._margins(self.matrix(frame), len(self.horizons))
 
     def risks(self, frame: pd.DataFrame) -> np.ndarray:
         """Probabilities (n, H) in [0, 1], horizons ascending, never falling as the horizon grows."""
-        return self._risks(self.margins(frame), self.horizons)
+        return self._risks(self.margins(frame))
 
     def contributions(self, frame: pd.DataFrame, horizon: int | None = None) -> np.ndarray:
-        """What each feature adds to the margin (n, F) at a horizon (headline by default), without the bias.
+        """What each feature adds to the margin (n, F) until a horizon (headline by default), without the bias.
 
-        Exact SHAP in log-odds, of the trees (mean over boosters) and the straight part; for a rule, value over limit.
+        Exact SHAP in log-odds, of the trees (mean over boosters) and the straight part, as the mean of the days until the horizon:
+        intervals count by their length. For a rule, value over limit.
         """
         return self._contributions(self.matrix(frame), self.meta["headline"] if horizon is None else horizon)
 
@@ -128,9 +137,9 @@ class Forecast:
         if twice.any():
             raise ValueError(f"column `{key}`: `{frame[key][twice].iloc[0]}` is there twice for one as_of; give each id once")
         values = self.matrix(frame)
-        margins = self._margins(values, self.horizons)
-        risks = self._risks(margins, self.horizons)
-        ranks = self._ranks(frame[key], days, risks[:, self.headline], margins[:, self.headline])
+        margins = self._margins(values, len(self.horizons))
+        risks = self._risks(margins)
+        ranks = self._ranks(frame[key], days, risks[:, self.headline], margins[:, : self.headline + 1].mean(axis=1))
         colours = _levels({**self.meta["levels"], **(levels or {})}, risks[:, self.headline], ranks)
         usual = self._usual(frame)
         reasons, actions = self._advice(values, usual, risks[:, self.headline], colours)
@@ -141,6 +150,8 @@ class Forecast:
             out.insert(0, "as_of", days)
             for position, horizon in enumerate(self.horizons):
                 out[f"risk_{horizon}d"] = risks[:, position]
+            red = {**self.meta["levels"], **(levels or {})}["red"]
+            out["days_to_red"] = days_until(risks, self.horizons, red)
         out["rank"] = ranks.astype("int32")
         out["level"] = pd.Series(colours, index=frame.index, dtype="str")
         out["reasons"] = pd.Series(reasons, index=frame.index, dtype=object)
@@ -159,53 +170,59 @@ class Forecast:
             ids = {"as_of": [pd.Timestamp("2026-01-05")] * 2, **ids, self.meta.get("group") or "carrier": ["A", "B"]}
         return pd.DataFrame({**ids, **rows})
 
-    def _margins(self, values: np.ndarray, horizons: list[int]) -> np.ndarray:
+    def _margins(self, values: np.ndarray, count: int) -> np.ndarray:
+        """Margins of the first `count` intervals."""
         if len(values) == 0:
-            return np.empty((0, len(horizons)))
+            return np.empty((0, count))
         if self.meta["kind"] == "rule":
-            return np.repeat(self._over_limit(values).max(axis=1, keepdims=True), len(horizons), axis=1)
+            return np.repeat(self._over_limit(values).max(axis=1, keepdims=True), count, axis=1)
+        straight, share = self._straight(values)
+        line = share * (straight.sum(axis=1) + self.meta["linear"]["intercept"]) if share else np.zeros(len(values))
         columns = []
-        for horizon in horizons:
+        for interval in range(count):
             scores = [
-                booster.predict(values, raw_score=True, num_iteration=-1, num_threads=self.threads)
-                for booster in self._boosters[horizon]
+                booster.predict(_in(values, interval), raw_score=True, num_iteration=-1, num_threads=self.threads)
+                for booster in self._boosters
             ]
-            straight, share = self._straight(values, horizon)
-            columns.append((1 - share) * np.mean(scores, axis=0) + share * (straight.sum(axis=1) + self._level(horizon)))
+            trees = (1 - share) * np.mean(scores, axis=0) if scores else 0.0
+            columns.append(self._offsets[interval] + trees + line)
         return np.column_stack(columns)
 
-    def _straight(self, values: np.ndarray, horizon: int) -> tuple[np.ndarray, float]:
+    def _straight(self, values: np.ndarray) -> tuple[np.ndarray, float]:
         """What each feature adds to the straight part's margin (n, F), and the share of that part; none: zeros and 0."""
-        line = self.meta.get("linear", {}).get(str(horizon))
+        line = self.meta.get("linear")
         if not line or not line["share"]:
             return np.zeros(values.shape), 0.0
         logs = np.sign(values) * np.log1p(np.abs(values))
         scaled = (np.where(np.isnan(logs), line["fill"], logs) - line["mean"]) / line["scale"]
         return np.clip(scaled, -line["reach"], line["reach"]) * line["weight"], line["share"]
 
-    def _level(self, horizon: int) -> float:
-        return self.meta.get("linear", {}).get(str(horizon), {}).get("intercept", 0.0)
-
-    def _risks(self, margins: np.ndarray, horizons: list[int]) -> np.ndarray:
-        risks = np.empty(margins.shape)
-        for position, horizon in enumerate(horizons):
-            margin = margins[:, position]
-            if self.meta["kind"] == "rule":
-                # A hazard in proportion to the score: 0 -> 0, at the limits -> base_rate, far over them -> 1.
-                risks[:, position] = -np.expm1(margin * np.log1p(-self.meta["rule"]["base_rate"][str(horizon)]))
-            else:
-                knots = self.meta["calibration"][str(horizon)]
-                risks[:, position] = np.interp(margin, knots["x"], knots["y"])
-        return np.clip(np.maximum.accumulate(risks, axis=1), 0.0, 1.0)
+    def _risks(self, margins: np.ndarray) -> np.ndarray:
+        """Risks (n, H') by the end of each of the first H' intervals: what their hazards leave of a line, from 1."""
+        if self.meta["kind"] == "rule":
+            # A hazard in proportion to the score: 0 -> 0, at the limits -> base_rate, far over them -> 1.
+            rates = [self.meta["rule"]["base_rate"][str(horizon)] for horizon in self.horizons[: margins.shape[1]]]
+            risks = -np.expm1(margins * np.log1p(-np.array(rates)))
+            return np.clip(np.maximum.accumulate(risks, axis=1), 0.0, 1.0)
+        curves = [self.meta["calibration"][str(horizon)] for horizon in self.horizons[: margins.shape[1]]]
+        hazards = [np.interp(margins[:, place], knots["x"], knots["y"]) for place, knots in enumerate(curves)]
+        return np.clip(1.0 - np.cumprod(1.0 - np.column_stack(hazards), axis=1), 0.0, 1.0)
 
     def _contributions(self, values: np.ndarray, horizon: int) -> np.ndarray:
         if self.meta["kind"] == "rule":
             return self._over_limit(values)
         if len(values) == 0:
             return np.zeros(values.shape)
-        parts = [self.explain(booster, values, self.threads) for booster in self._boosters[horizon]]
-        straight, share = self._straight(values, horizon)
-        return (1 - share) * np.mean(parts, axis=0) + share * straight
+        count = self.horizons.index(horizon) + 1
+        ends = np.array([0, *self.horizons[:count]], dtype=float)
+        share_of = np.diff(ends) / ends[-1] if ends[-1] else np.ones(1)  # a horizon of 0 days is one interval
+        straight, share = self._straight(values)
+        found = share * straight
+        for interval, part in enumerate(share_of):
+            for booster in self._boosters:
+                shap = self.explain(booster, _in(values, interval), self.threads)[:, :-1]
+                found = found + (1 - share) * part / len(self._boosters) * shap
+        return found
 
     def _over_limit(self, values: np.ndarray) -> np.ndarray:
         """Value over limit (n, F), at most 1e9; 0 where there is no limit or no value."""
@@ -284,7 +301,6 @@ class Forecast:
         reasons: list[list[dict[str, Any]]],
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Each action that a row's reasons call for, with the headline risk once its features are as usual."""
-        horizons = self.horizons[: self.headline + 1]
         given_for = [{reason[key] for reason in reasons[row] for key in ("family", "feature")} for row in rows]
         for action in self.meta.get("actions", []):
             causes = [*action["families"], *action.get("reasons", [])]
@@ -300,7 +316,7 @@ class Forecast:
             touched = moved.any(axis=1)
             if touched.any():
                 then = np.where(moved, norm, now)[touched]
-                after[touched] = self._risks(self._margins(then, horizons), horizons)[:, -1]
+                after[touched] = self._risks(self._margins(then, self.headline + 1))[:, -1]
             for row, then_risk in zip(chosen, after, strict=True):
                 if then_risk <= risk[row]:  # what the model expects to make things worse is no advice
                     yield int(row), {"action": action["name"], "risk_after": float(then_risk)}
@@ -308,6 +324,29 @@ class Forecast:
 
 def _walked(booster: lightgbm.Booster, values: np.ndarray, threads: int) -> np.ndarray:
     return np.asarray(booster.predict(values, pred_contrib=True, num_iteration=-1, num_threads=threads))[:, :-1]
+
+
+def _in(values: np.ndarray, interval: int) -> np.ndarray:
+    """Values with the interval as their last column."""
+    return np.column_stack([values, np.full(len(values), float(interval))])
+
+
+def days_until(risks: np.ndarray, horizons: Sequence[int], level: float) -> np.ndarray:
+    """Days (n,) after which a line's risk passes a level, were it to go on like this; NaN past a year, 0 for a level of 0.
+
+    risks: (n, H) at ascending horizons. Within an interval the hazard is constant, after the last one it stays what it was there.
+    """
+    if level >= 1 or not len(risks):
+        return np.full(len(risks), np.nan)
+    ends = np.array([0.0, *horizons])
+    gathered = -np.log1p(-np.minimum(np.column_stack([np.zeros(len(risks)), risks]), 1 - 1e-12))
+    rates = np.maximum(np.diff(gathered, axis=1) / np.diff(ends), 0.0)
+    wanted = -np.log1p(-level)
+    place = np.minimum((gathered[:, 1:] < wanted).sum(axis=1), len(horizons) - 1)
+    rows = np.arange(len(risks))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        days = ends[place] + np.maximum(wanted - gathered[rows, place], 0.0) / rates[rows, place]
+    return np.where(days <= _YEAR, days, np.nan) if level > 0 else np.zeros(len(risks))
 
 
 def base(name: str) -> str:
@@ -325,7 +364,9 @@ def verify(folder: Path) -> tuple[dict[str, bytes], str]:
         manifest = json.loads(raw)
         listed: dict[str, str] = manifest["files"]
         if (manifest["format"], manifest["version"]) != (FORMAT, FORMAT_VERSION):
-            raise ValueError(f"{path}: format {manifest['format']} {manifest['version']}, this reads {FORMAT} {FORMAT_VERSION}")
+            raise OutdatedBundle(
+                f"{path}: format {manifest['format']} {manifest['version']}, this reads {FORMAT} {FORMAT_VERSION}; train again"
+            )
         names = {str(name): str(digest) for name, digest in listed.items()}
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: not a manifest ({type(error).__name__}: {error})") from None
@@ -366,12 +407,15 @@ def _check(meta: dict[str, Any]) -> None:
         good = len(x) == len(y) > 0 and np.isfinite(x).all() and (np.diff(x) >= 0).all() and (np.diff(y) >= 0).all()
         if not (good and y[0] >= 0 and y[-1] <= 1):
             raise ValueError(f"model.json: calibration of horizon {horizon} does not rise within [0, 1]")
-        line = meta.get("linear", {}).get(horizon, {"share": 0.0})
+    if meta["kind"] != "rule":
+        if len(meta["offsets"]) != len(meta["horizons"]) or not np.isfinite(np.asarray(meta["offsets"], dtype=float)).all():
+            raise ValueError("model.json: offsets must be one finite number a horizon")
+        line = meta["linear"]
         widths = {len(line[part]) for part in ("fill", "mean", "scale", "weight")} if line["share"] else {len(meta["features"])}
         if not 0 <= line["share"] <= 1 or widths != {len(meta["features"])}:
-            raise ValueError(f"model.json: the straight part of horizon {horizon} does not fit the features")
-        if not meta["boosters"][horizon]:
-            raise ValueError(f"model.json: horizon {horizon} has no booster")
+            raise ValueError("model.json: the straight part does not fit the features")
+        if not meta["boosters"] and line["share"] < 1:
+            raise ValueError("model.json: there is no booster")
     if meta["kind"] == "rule":
         strange = set(meta["rule"]["limits"]) - {feature["name"] for feature in meta["features"]}
         if strange or not all(limit > 0 for limit in meta["rule"]["limits"].values()):

@@ -172,7 +172,7 @@ def read_table(file: Path, id: str) -> pd.DataFrame:
 def to_arrow(scores: pd.DataFrame, forecast: Forecast) -> pa.Table:
     """Scores as they are stored: dates as dates, reasons and actions as lists of structs."""
     types = {"rank": pa.int32(), "level": pa.string(), "reasons": REASONS, "actions": ACTIONS, "as_of": pa.date32()}
-    types |= {"model_version": pa.string(), "data_fingerprint": pa.string()}
+    types |= {"days_to_red": pa.float64(), "model_version": pa.string(), "data_fingerprint": pa.string()}
     if forecast.meta["kind"] != "table":
         types[forecast.meta["id"]] = pa.string()
     frame = scores.assign(as_of=scores["as_of"].dt.date) if "as_of" in scores.columns else scores

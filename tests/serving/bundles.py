@@ -62,7 +62,7 @@ def sealed(folder: Path) -> Path:
     """Write the manifest over what is in the folder."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names if name != "manifest.json"}
-    (folder / "manifest.json").write_text(json.dumps({"format": "bancast-model", "version": 1, "files": digests}))
+    (folder / "manifest.json").write_text(json.dumps({"format": "bancast-model", "version": 2, "files": digests}))
     return folder
 
 
@@ -79,36 +79,35 @@ def usual(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def time_bundle(folder: Path, seed: int = 0, **changes: Any) -> Path:
-    """A time bundle: two boosters a horizon, each calibrated by three knots."""
+    """A time bundle: two boosters, each interval's hazard calibrated by three knots."""
     train = lines(1500, seed=seed + 100)
     names = [name for name, _, _ in FEATURES]
     known = train[names].fillna({"calls_7d": 500}).fillna(0)
     drive = known["complaints_7d"] * 0.9 + known["calls_7d"] / 100 + known["pool_ban_rate_7d"] * 20
     rng = np.random.default_rng(seed)
     (folder / "boosters").mkdir(parents=True)
-    boosters: dict[str, list[str]] = {}
-    calibration = {}
-    for horizon in HORIZONS:
-        label = (rng.random(len(train)) < 1 / (1 + np.exp(9 - drive - horizon / 7))).astype(int)
-        boosters[str(horizon)] = []
-        for member in range(2):
-            parameters = {
-                "objective": "binary",
-                "num_leaves": 7,
-                "verbose": -1,
-                "seed": member,
-                "num_threads": 1,
-                "deterministic": True,
-                "bagging_fraction": 0.7,
-                "bagging_freq": 1,
-                "monotone_constraints": [direction for _, _, direction in FEATURES],
-            }
-            booster = lightgbm.train(parameters, lightgbm.Dataset(train[names], label), num_boost_round=15)
-            name = f"boosters/{horizon}d-{member}.txt"
-            (folder / name).write_text(booster.model_to_string())
-            boosters[str(horizon)].append(name)
-        # Not all in order over the horizons, on purpose: the risks must be, whatever the calibrators say.
-        calibration[str(horizon)] = {"x": [-4.0, -1.0, 2.0], "y": [0.0, 0.1 if horizon != 7 else 0.05, 0.8]}
+    # A hazard for each interval between horizons; which one, the boosters read from their last column.
+    interval = np.repeat(np.arange(len(HORIZONS)), len(train))
+    columns = np.column_stack([np.tile(train[names].to_numpy(), (len(HORIZONS), 1)), interval])
+    chance = 1 / (1 + np.exp(9 - np.tile(drive, len(HORIZONS)) - interval / 3))
+    label = (rng.random(len(chance)) < chance).astype(int)
+    boosters = []
+    for member in range(2):
+        parameters = {
+            "objective": "binary",
+            "num_leaves": 7,
+            "verbose": -1,
+            "seed": member,
+            "num_threads": 1,
+            "deterministic": True,
+            "bagging_fraction": 0.7,
+            "bagging_freq": 1,
+            "monotone_constraints": [*(direction for _, _, direction in FEATURES), 0],
+        }
+        booster = lightgbm.train(parameters, lightgbm.Dataset(columns, label), num_boost_round=15)
+        boosters.append(f"boosters/{member}.txt")
+        (folder / boosters[-1]).write_text(booster.model_to_string())
+    calibration = {str(horizon): {"x": [-4.0, -1.0, 2.0], "y": [0.0, 0.1 if horizon != 7 else 0.05, 0.8]} for horizon in HORIZONS}
     meta = {
         "kind": "time",
         "id": "line_id",
@@ -116,7 +115,10 @@ def time_bundle(folder: Path, seed: int = 0, **changes: Any) -> Path:
         "features": features(),
         "horizons": list(HORIZONS),
         "headline": 7,
+        "degree": "full",
         "boosters": boosters,
+        "offsets": [0.0, 0.1, 0.2, 0.3],
+        "linear": {"share": 0.0},
         "calibration": calibration,
         "usual": usual(train),
         "levels": LEVELS,
@@ -136,12 +138,9 @@ def table_bundle(folder: Path) -> Path:
     time_bundle(folder)
     meta = json.loads((folder / "model.json").read_text())
     meta |= {"kind": "table", "id": "phone", "group": None, "horizons": [0], "headline": 0, "actions": []}
-    meta |= {"boosters": {"0": meta["boosters"]["7"]}, "calibration": {"0": meta["calibration"]["7"]}}
+    meta |= {"offsets": [0.2], "calibration": {"0": meta["calibration"]["7"]}}
     meta["features"] = [{**feature, "family": "table"} for feature in meta["features"]]
     meta["usual"] = {"": meta["usual"][""]}
-    for path in (folder / "boosters").glob("*.txt"):
-        if not path.name.startswith("7d"):
-            path.unlink()
     (folder / "model.json").write_text(json.dumps(meta))
     return sealed(folder)
 
