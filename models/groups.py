@@ -72,8 +72,8 @@ def by_group(groups: pd.DataFrame, judged: Judged, score: np.ndarray, flags: int
     """One row a group of each kind, and first one with kind "all" for the whole. Sums and means are weighted.
 
     groups: as groupings gives it, aligned with `judged` and the probabilities `score`. Columns:
-    kind; entry (named, others, unknown, all) and group (its name, "" unless named); lines; rows; bans (distinct); banned_rows;
-    expected, observed (rows banned), expected_over_observed with low and high: 95 %, exact Poisson on distinct bans;
+    kind; entry (named, others, unknown, all) and group (its name, "" unless named); lines; rows; weight; bans (distinct);
+    banned_rows; expected, observed (rows banned), expected_over_observed with low and high: 95 %, exact Poisson on distinct bans;
     average_precision; flagged (rows); precision, true_positive_rate (recall), false_positive_rate of the flags of each snapshot;
     rest_false_positive_rate; false_positive_ratio; p_flags (two-sided, bootstrap of lines) and p_level (two-sided, exact Poisson)
     after Holm, missing where there is too little to judge; over_flagged, over_expected, under_expected: the verdicts.
@@ -165,7 +165,8 @@ def _measure(own: np.ndarray, judged: Judged, score: np.ndarray, flagged: np.nda
     both = 0 < struck.sum() < own.sum()
     return {
         "lines": len(np.unique(judged.lines[own])),
-        "rows": float(weight.sum()),
+        "rows": int(own.sum()),
+        "weight": float(weight.sum()),
         "bans": bans,
         "banned_rows": int(struck.sum()),
         "expected": expected,

@@ -15,6 +15,8 @@ from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 
 FILES = ("ranking.html", "ranking.xlsx", "ranking.csv")
+CARD = "model-card.html"
+"""The card of the model that scored the day, beside FILES where a training of this home has left one."""
 Progress = Callable[[str, float], None]
 
 
@@ -33,6 +35,7 @@ def write_report(
     share of the whole that is done. Returns the paths and the headline numbers. The files are written aside and renamed
     one by one at the end, so a crash leaves the old report. BadInput when the day has no scores, or they cannot be read.
     """
+    from models import card
     from serving.actions import load_playbook
     from serving.report import files, page
     from serving.report.data import LEVELS, read_ranking
@@ -52,10 +55,17 @@ def write_report(
         files.write_xlsx(work / FILES[1], ranking, playbook, settings.language)
         tell("ranking.csv", 0.9)
         files.write_csv(work / FILES[2], ranking, playbook, settings.language)
-        for name in FILES:
+        page_of_model = card.kept(home, ranking.model_version)
+        if page_of_model:
+            shutil.copyfile(page_of_model, work / CARD)
+        names = [*FILES, CARD] if page_of_model else [*FILES]
+        for name in names:
             _settle(work / name)
         folder.mkdir(exist_ok=True)
-        for name in FILES:
+        if not page_of_model:
+            # An earlier report of the day may have shown another model's.
+            (folder / CARD).unlink(missing_ok=True)
+        for name in names:
             os.replace(work / name, folder / name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -64,7 +74,10 @@ def write_report(
     return {
         "as_of": as_of.isoformat(),
         "folder": str(folder),
-        "files": {name.rsplit(".", 1)[1]: str(folder / name) for name in FILES},
+        "files": {
+            **{name.rsplit(".", 1)[1]: str(folder / name) for name in FILES},
+            **({"card": str(folder / CARD)} if page_of_model else {}),
+        },
         "lines": totals.lines,
         **{level: totals.levels[level] for level in LEVELS},
         "expected_bans": round(totals.expected, 2),

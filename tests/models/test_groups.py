@@ -42,7 +42,7 @@ def test_groups_of_each_kind_add_up_to_the_whole():
     assert whole["expected"] == pytest.approx(score.sum()) and whole["flagged"] == 160
     assert set(found["kind"]) == {"all", *KINDS} - {"team"}, "nobody has named a team"
     for _, part in found.groupby("kind"):
-        for name in ("rows", "bans", "banned_rows", "expected", "observed", "flagged"):
+        for name in ("rows", "weight", "bans", "banned_rows", "expected", "observed", "flagged"):
             assert part[name].sum() == pytest.approx(whole[name]), name
     own = (table["carrier"] == "CM").to_numpy()
     row = found[found["group"] == "CM"].iloc[0]
@@ -79,7 +79,7 @@ def test_weights_count_as_so_many_rows():
     thinned = Judged(judged.label, np.where(clear, 2.0, 1.0), judged.group, judged.days_to_ban, judged.lines)
     twice = np.concatenate([np.arange(len(score)), np.flatnonzero(clear)])
     whole = Judged(*(part[twice] for part in (judged.label, judged.weight, judged.group, judged.days_to_ban, judged.lines)))
-    names = ["rows", "bans", "expected", "observed", "average_precision", "expected_over_observed_low"]
+    names = ["weight", "bans", "expected", "observed", "average_precision", "expected_over_observed_low"]
     got = by_group(groupings(table), thinned, score, 10)[names]
     wanted = by_group(groupings(table.iloc[twice]), whole, score[twice], 10)[names]
     pd.testing.assert_frame_equal(got, wanted, check_dtype=False)

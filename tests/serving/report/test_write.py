@@ -62,6 +62,20 @@ def test_a_crash_leaves_the_old_report(tmp_path, monkeypatch, name):
     assert sorted(path.name for path in folder.iterdir()) == sorted(report.FILES)
 
 
+def test_the_card_of_the_model_that_scored_the_day_lies_beside_and_leaves_with_it(tmp_path):
+    home, lake = small(tmp_path)
+    card = home.model_card("bancast/3") / report.CARD
+    card.parent.mkdir(parents=True)
+    card.write_text("what it is for", encoding="utf-8")
+    told = write_report(home, SETTINGS, AS_OF, lake=lake)
+    folder = home.report_folder(AS_OF)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*report.FILES, report.CARD])
+    assert Path(told["files"]["card"]).read_text(encoding="utf-8") == "what it is for"
+    card.unlink()
+    told = write_report(home, SETTINGS, AS_OF, lake=lake)
+    assert "card" not in told["files"] and sorted(path.name for path in folder.iterdir()) == sorted(report.FILES)
+
+
 def test_names_cannot_end_the_script_that_holds_them(tmp_path):
     name = "</script><script>alert(1)</script><!--"
     home = Home(tmp_path)
