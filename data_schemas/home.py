@@ -49,8 +49,8 @@ class Home:
         return self.root / "model-cache"
 
     def model_card(self, version: str) -> Path:
-        """The card of a registered version ("name/number") that was trained here: model-card.html and its texts."""
-        return self.root / "models" / version
+        """The page of the card of a registered version ("name/number") that was trained here; its texts lie beside it."""
+        return self.root / "models" / version / "model-card.html"
 
     @property
     def scores(self) -> Path:

@@ -97,7 +97,8 @@ def by_group(groups: pd.DataFrame, judged: Judged, score: np.ndarray, flags: int
     for name in ("rest_false_positive_rate", "false_positive_ratio", "p_flags"):
         if name not in found:
             found[name] = np.nan
-    found["p_level"] = _level_chances(found)
+    # Where a kind has one group alone, it is the whole and stands in no comparison.
+    found["p_level"] = np.where(found["rest_false_positive_rate"].isna(), np.nan, _level_chances(found))
     # The whole is not one of the groups that are compared.
     part = (found["kind"] != "all").to_numpy()
     for name in ("p_flags", "p_level"):
@@ -122,7 +123,7 @@ def findings(groups: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """What by_group found, for sentences: over_flagged, over_expected, under_expected, and too_few (flags were not judged)."""
     part = groups[groups["kind"] != "all"]
     masks = {name: part[name] for name in ("over_flagged", "over_expected", "under_expected")} | {
-        "too_few": part["p_flags"].isna()
+        "too_few": part["p_flags"].isna() & part["rest_false_positive_rate"].notna()
     }
     return {
         name: [{str(key): value for key, value in row.items()} for row in part[mask].to_dict("records")]

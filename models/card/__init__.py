@@ -51,7 +51,6 @@ BANDS = 6
 """Bands of value in the table of dependence."""
 FEW_CARRIERS = 10
 """Carriers at most whose metrics go to MLflow one by one."""
-_LABEL = re.compile(r"[^/\\.][^/\\]*/\d+")
 
 
 def measure(
@@ -187,7 +186,7 @@ def write(run: Run, home: Home, card: dict[str, Any], version: str, promoted: bo
         run.text(text, f"card/{name}")
     for name, picture in pictures.items():
         run.figure(picture, f"card/{name}.png")
-    folder = home.model_card(version)
+    folder = home.model_card(version).parent
     work = folder.parent / f".{folder.name}-{os.getpid()}-{uuid4().hex[:8]}"
     work.mkdir(parents=True)
     try:
@@ -201,14 +200,6 @@ def write(run: Run, home: Home, card: dict[str, Any], version: str, promoted: bo
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
-
-
-def kept(home: Home, version: str) -> Path | None:
-    """The page of a version ("name/number") that a training left in this home; None where there is none."""
-    if not _LABEL.fullmatch(version):
-        return None
-    page = home.model_card(version) / PAGE
-    return page if page.is_file() else None
 
 
 def draw(card: dict[str, Any]) -> dict[str, Figure]:

@@ -153,7 +153,7 @@ def _data(card: dict[str, Any], say: Texts) -> Section:
 
 def _training(card: dict[str, Any], say: Texts) -> Section:
     said = [
-        say("Gradient-boosted trees (LightGBM), calibrated on rows that they have not learnt from."),
+        say("LightGBM's gradient-boosted trees at the core, calibrated on rows that they have not learnt from."),
         say(
             "All figures of this card are of an evaluation twin: the same procedure, which learnt only from what precedes the "
             "test rows. The published model learnt from all rows, the test rows too."
@@ -297,6 +297,10 @@ def name_of(row: dict[str, Any], say: Texts) -> str:
     return row["group"] if entry == "named" else say(ENTRIES[entry])
 
 
+def _chance(p: float, say: Texts) -> str:
+    return f"= {say.number(p, 4)}" if p >= 0.0001 else f"< {say.number(0.0001, 4)}"
+
+
 def _kind(row: dict[str, Any], say: Texts) -> str:
     kind = KINDS[row["kind"]]
     return say(kind)
@@ -307,13 +311,13 @@ def _fairness(card: dict[str, Any], say: Texts) -> Section:
     said = [
         say(
             "Over-flagged at equal outcome: {kind} “{group}”. Of its rows without a ban {own} were flagged, elsewhere {rest}: "
-            "{ratio} times as many (p = {p}).",
+            "{ratio} times as many (p {p}).",
             kind=_kind(row, say),
             group=name_of(row, say),
             own=say.percent(row["false_positive_rate"]),
             rest=say.percent(row["rest_false_positive_rate"]),
             ratio=say.number(row["false_positive_ratio"], 1),
-            p=say.number(row["p_flags"], 4),
+            p=_chance(row["p_flags"], say),
         )
         for row in found["over_flagged"]
     ]
@@ -324,19 +328,19 @@ def _fairness(card: dict[str, Any], say: Texts) -> Section:
                 "group": name_of(row, say),
                 "expected": say.number(row["expected"], 1),
                 "observed": say.number(row["observed"]),
-                "p": say.number(row["p_level"], 4),
+                "p": _chance(row["p_level"], say),
             }
             if name == "over_expected":
                 said.append(
                     say(
-                        "Risks too high: {kind} “{group}”. {expected} banned rows were expected, {observed} came (p = {p}).",
+                        "Risks too high: {kind} “{group}”. {expected} banned rows were expected, {observed} came (p {p}).",
                         **words,
                     )
                 )
             else:
                 said.append(
                     say(
-                        "Risks too low: {kind} “{group}”. {expected} banned rows were expected, {observed} came (p = {p}).",
+                        "Risks too low: {kind} “{group}”. {expected} banned rows were expected, {observed} came (p {p}).",
                         **words,
                     )
                 )

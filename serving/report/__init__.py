@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -17,6 +18,7 @@ from data_schemas.settings import Settings
 FILES = ("ranking.html", "ranking.xlsx", "ranking.csv")
 CARD = "model-card.html"
 """The card of the model that scored the day, beside FILES where a training of this home has left one."""
+_VERSION = re.compile(r"[^/\\.][^/\\]*/\d+")
 Progress = Callable[[str, float], None]
 
 
@@ -35,7 +37,6 @@ def write_report(
     share of the whole that is done. Returns the paths and the headline numbers. The files are written aside and renamed
     one by one at the end, so a crash leaves the old report. BadInput when the day has no scores, or they cannot be read.
     """
-    from models import card
     from serving.actions import load_playbook
     from serving.report import files, page
     from serving.report.data import LEVELS, read_ranking
@@ -55,7 +56,7 @@ def write_report(
         files.write_xlsx(work / FILES[1], ranking, playbook, settings.language)
         tell("ranking.csv", 0.9)
         files.write_csv(work / FILES[2], ranking, playbook, settings.language)
-        page_of_model = card.kept(home, ranking.model_version)
+        page_of_model = _card(home, ranking.model_version)
         if page_of_model:
             shutil.copyfile(page_of_model, work / CARD)
         names = [*FILES, CARD] if page_of_model else [*FILES]
@@ -90,6 +91,13 @@ def write_report(
         "data_fingerprint": ranking.data_fingerprint,
         "trained_until": ranking.trained_until,
     }
+
+
+def _card(home: Home, version: str) -> Path | None:
+    """The page of the card of a version that was trained in this home; None where there is none."""
+    # The name comes from a scores file: it must not lead out of the folder of cards.
+    page = home.model_card(version) if _VERSION.fullmatch(version) else None
+    return page if page and page.is_file() else None
 
 
 def _settle(path: Path) -> None:

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 from babel.messages.pofile import read_po
 
-from data_schemas.home import Home
 from features.catalogue import CATALOGUE, FAMILIES
 from models import card, tracking
 from models.card.content import sections
@@ -217,18 +216,6 @@ def test_bands_and_curves_hold_every_row_and_stand_what_is_degenerate():
     assert np.interp(0.5, line["smooth_x"], line["smooth_y"]) == pytest.approx(1.0, abs=0.05)
 
 
-def test_only_a_version_of_this_home_has_a_card(tmp_path):
-    home = Home(tmp_path / "home")
-    page = home.model_card("bancast/3") / card.PAGE
-    page.parent.mkdir(parents=True)
-    page.write_text("card")
-    (tmp_path / "3").mkdir()
-    (tmp_path / "3" / card.PAGE).write_text("not ours")
-    assert card.kept(home, "bancast/3") == page
-    for version in ("bancast/4", "", "4f0c1d2e3a4b", "../3", "../../3", "bancast/../bancast/3", "/3"):
-        assert card.kept(home, version) is None, version
-
-
 def test_carriers_are_metrics_only_where_they_are_few():
     logged: dict[str, Any] = {}
     run: Any = SimpleNamespace(metrics=lambda prefix, values: logged.update({prefix: values}))
@@ -254,8 +241,8 @@ def test_a_training_writes_the_card_into_its_run_and_into_the_home(trained: Trai
     assert {"by_group.csv", "importance_by_family.csv", "dependence.csv", *pictures} <= {
         path.name for path in evaluation.iterdir()
     }
-    page = card.kept(trained.home, trained.report.version)
-    assert page is not None and {path.name for path in page.parent.iterdir()} == files
+    page = trained.home.model_card(trained.report.version)
+    assert page.name == card.PAGE and {path.name for path in page.parent.iterdir()} == files
     assert page.read_bytes() == (logged / card.PAGE).read_bytes()
     found = json.loads((logged / "card.json").read_text(encoding="utf-8"))
     assert found["version"] == trained.report.version and found["metrics"]["model"] == pytest.approx(
