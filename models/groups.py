@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, poisson
+from scipy.stats import chi2, fisher_exact, poisson
 from sklearn.metrics import average_precision_score
 
 from models.evaluation import Judged
@@ -75,7 +75,7 @@ def by_group(groups: pd.DataFrame, judged: Judged, score: np.ndarray, flags: int
     kind; entry (named, others, unknown, all) and group (its name, "" unless named); lines; rows; weight; bans (distinct);
     banned_rows; expected, observed (rows banned), expected_over_observed with low and high: 95 %, exact Poisson on distinct bans;
     average_precision; flagged (rows); precision, true_positive_rate (recall), false_positive_rate of the flags of each snapshot;
-    rest_false_positive_rate; false_positive_ratio; p_flags (two-sided, bootstrap of lines) and p_level (two-sided, exact Poisson)
+    rest_false_positive_rate; false_positive_ratio; p_flags (two-sided, by lines) and p_level (two-sided, exact Poisson)
     after Holm, missing where there is too little to judge; over_flagged, over_expected, under_expected: the verdicts.
     """
     flagged = flagged_rows(judged, score, flags)
@@ -211,7 +211,11 @@ def _level_chances(found: pd.DataFrame) -> np.ndarray:
 
 
 def _flag_chances(codes: np.ndarray, size: int, judged: Judged, flagged: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """How likely chance alone sets a group's false positive rate as far from the rest's (size,): two-sided, drawing lines."""
+    """How likely chance alone sets a group's false positive rate as far from the rest's (size,), two-sided.
+
+    The larger of two: lines drawn anew, and Fisher's exact test on lines flagged at all without a ban, since drawing anew from no
+    flags gives none for ever.
+    """
     clear = judged.label == 0
     lines = np.unique(judged.lines, return_inverse=True)[1]
     count = int(lines.max()) + 1 if len(lines) else 0
@@ -229,4 +233,12 @@ def _flag_chances(codes: np.ndarray, size: int, judged: Judged, flagged: np.ndar
             gap = hits / rows - (hits.sum(axis=1, keepdims=True) - hits) / (rows.sum(axis=1, keepdims=True) - rows)
         below += (~(gap > 0)).sum(axis=0)  # a draw without the group says nothing for it
         above += (~(gap < 0)).sum(axis=0)
-    return np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (DRAWS + 1))
+    drawn_anew = np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (DRAWS + 1))
+    seen, struck = sums[:, :size] > 0, sums[:, size:] > 0
+    exact = np.ones(size)
+    for code in range(size):
+        hits, clean = struck[:, code].sum(), (seen[:, code] & ~struck[:, code]).sum()
+        away = np.delete(struck, code, axis=1).any(axis=1)
+        spared = np.delete(seen, code, axis=1).any(axis=1) & ~away
+        exact[code] = fisher_exact([[hits, clean], [away.sum(), spared.sum()]])[1]
+    return np.maximum(drawn_anew, exact)

@@ -297,6 +297,10 @@ def name_of(row: dict[str, Any], say: Texts) -> str:
     return row["group"] if entry == "named" else say(ENTRIES[entry])
 
 
+def _value(value: float, say: Texts) -> str:
+    return say.number(value, 0 if abs(value) >= 1000 else 2 if abs(value) >= 1 else 3)
+
+
 def _chance(p: float, say: Texts) -> str:
     return f"= {say.number(p, 4)}" if p >= 0.0001 else f"< {say.number(0.0001, 4)}"
 
@@ -316,7 +320,7 @@ def _fairness(card: dict[str, Any], say: Texts) -> Section:
             group=name_of(row, say),
             own=say.percent(row["false_positive_rate"]),
             rest=say.percent(row["rest_false_positive_rate"]),
-            ratio=say.number(row["false_positive_ratio"], 1),
+            ratio=say.number(row["false_positive_ratio"], 1).replace("–", "∞"),
             p=_chance(row["p_flags"], say),
         )
         for row in found["over_flagged"]
@@ -358,7 +362,7 @@ def _fairness(card: dict[str, Any], say: Texts) -> Section:
         )
     how = say(
         "A group is called over-flagged when its share of false flags is more than {ratio} times that of all other lines and "
-        "chance explains such a gap in fewer than 5 % of cases (lines drawn anew, corrected for the number of groups). Groups of "
+        "chance explains such a gap in fewer than 5 % of cases (by lines, corrected for the number of groups). Groups of "
         "fewer than {lines} lines are put together.",
         ratio=say.number(RATIO, 1),
         lines=say.number(FEW_LINES),
@@ -380,7 +384,7 @@ def _importance(card: dict[str, Any], say: Texts) -> Section:
     bands = [
         [
             Cell(row["feature"]),
-            Cell(say("not known") if row["low"] is None else _span(say.number(row["low"], 2), say.number(row["high"], 2)) or ""),
+            Cell(say("not known") if row["low"] is None else _span(_value(row["low"], say), _value(row["high"], say)) or ""),
             Cell(say.number(row["rows"])),
             Cell(say.number(row["shap"], 3)),
         ]

@@ -120,3 +120,14 @@ def test_holm_and_the_interval_agree_with_their_tables():
     assert np.isnan(got[1]) and got[[0, 2, 3]] == pytest.approx([0.03, 0.06, 0.06])
     assert poisson_interval(0) == pytest.approx((0, 3.689), abs=1e-3)
     assert poisson_interval(10) == pytest.approx((4.795, 18.390), abs=1e-3)
+
+
+def test_a_handful_of_flags_is_no_verdict_even_where_the_others_have_none():
+    lines = np.arange(42)
+    judged = Judged(np.zeros(42), np.ones(42), np.zeros(42, dtype=int), np.full(42, np.inf), lines)
+    carrier = np.where(lines % 2 == 0, "CM", "CU").astype(object)
+    score = np.where((carrier == "CM") & (lines < 10), 0.9, 0.1)
+    found = by_group(pd.DataFrame({"carrier": carrier, "team": carrier}), judged, score, 5)
+    row = found[found["group"] == "CM"].iloc[0]
+    assert row["flagged"] == 5 and row["rest_false_positive_rate"] == 0 and np.isinf(row["false_positive_ratio"])
+    assert row["p_flags"] > 0.05 and not found["over_flagged"].any()
