@@ -48,6 +48,10 @@ class Home:
         """Bundles of registered versions, downloaded and checked."""
         return self.root / "model-cache"
 
+    def model_card(self, version: str) -> Path:
+        """The page of the card of a registered version ("name/number") that was trained here; its texts lie beside it."""
+        return self.root / "models" / version / "model-card.html"
+
     @property
     def scores(self) -> Path:
         """All days of scores."""
@@ -58,5 +62,5 @@ class Home:
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
 
     def report_folder(self, as_of: date) -> Path:
-        """The ranking of one day: ranking.html, ranking.xlsx, ranking.csv."""
+        """The ranking of one day: ranking.html, ranking.xlsx, ranking.csv, and the card of its model where there is one."""
         return self.root / "reports" / as_of.isoformat()

@@ -173,6 +173,10 @@ class Run:
         """Keep a frame as CSV."""
         self._mlflow.log_text(rows.to_csv(index=False), name)
 
+    def text(self, text: str, name: str) -> None:
+        """Keep a text."""
+        self._mlflow.log_text(text, name)
+
     def json(self, value: Any, name: str) -> None:
         """Keep plain data as JSON."""
         self._mlflow.log_dict(value, name)

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.settings import Settings
-from models import bundle, gate, plots, tracking
+from models import bundle, card, gate, plots, tracking
 from models.baselines import logistic_scores, rule_scores
 from models.evaluation import Judged, calibration_table, comparison, evaluate
 from models.forecast import Fitted, Fold, Sample, fit
@@ -71,6 +71,7 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
         results, horizons, scores, judged = found.results, found.horizons, found.scores, found.judged
         run.parameters({**task.parameters, "chosen": final.chosen})
         _log(run, task, results, horizons, scores, judged, final)
+        measured = card.measure(run, task, folder, home, settings, results, horizons, scores, judged)
         tell("publish", 0.92)
         challengers = {who: metrics for who, metrics in results.items() if who in ("rule", "logistic")}
         verdict = gate.decide(results["model"], challengers, results.get("champion"), lost)
@@ -81,6 +82,7 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
             "trained_until": task.meta["trained_until"] or "",
         }
         version = run.publish(folder, task.name, sha256, tags)
+        card.write(run, home, measured, version.label, verdict.promoted, verdict.why, settings.language)
         run.registry.point(version, "challenger")
         if verdict.promoted:
             run.registry.point(version, "champion")
