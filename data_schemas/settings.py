@@ -79,12 +79,15 @@ class RuleSettings(_Section):
 class LevelSettings(_Section):
     """What makes a line red, orange or yellow."""
 
-    mode: Literal["threshold", "capacity"] = Field(
-        default="threshold", description="By probability, or by how many lines ops can handle."
+    mode: Literal["threshold", "capacity", "promise"] = Field(
+        default="threshold",
+        description="By probability, by how many lines ops can handle, or red from where the model promises its precision.",
     )
     red: float = Field(default=0.30, ge=0, le=1, description="Headline risk from which a line is red.")
     orange: float = Field(default=0.15, ge=0, le=1, description="Headline risk from which a line is orange.")
     yellow: float = Field(default=0.05, ge=0, le=1, description="Headline risk from which a line is yellow.")
+    promise: float = Field(default=0.30, gt=0, lt=1, description="Share of red lines that is banned, at the least, as promised.")
+    confidence: float = Field(default=0.90, gt=0, lt=1, description="Confidence of that promise.")
     red_lines: int = Field(default=20, ge=0, description="Lines that can be red, by rank, in capacity mode.")
     orange_lines: int = Field(default=50, ge=0, description="Further lines that can be orange in capacity mode.")
     yellow_lines: int = Field(default=100, ge=0, description="Further lines that can be yellow in capacity mode.")

@@ -20,7 +20,7 @@ from sklearn.metrics import log_loss
 
 from data_schemas.settings import Settings
 from models.calibration import Curve, calibrate
-from models.hazard import Examples, base_odds, examples, lengths
+from models.hazard import FIELDS, Examples, base_odds, cumulative, examples, lengths
 from models.linear import STRENGTHS, Linear, fit_linear
 
 Progress = Callable[[str, float], None]
@@ -57,10 +57,15 @@ class Sample:
 
 @dataclass
 class Checked:
-    """Examples that no part of the forecast has learnt from, by the margin of the forecast: margin (m,), examples (m,)."""
+    """Rows that were forecast by a model that had not learnt from them, and lay later in time.
 
-    margin: np.ndarray
-    examples: Examples
+    row: index into the sample (r,). risks: by horizon (r, K), once calibrated. blind: the model had learnt from them after all,
+    for want of others.
+    """
+
+    row: np.ndarray
+    risks: np.ndarray
+    blind: bool
 
 
 @dataclass
@@ -80,6 +85,7 @@ class Fitted:
     chosen: dict[str, float]
     importance: np.ndarray
     degree: str
+    checked: Checked
     notes: list[str] = field(default_factory=list)
 
 
@@ -137,17 +143,22 @@ def losses(sample: Sample, folds: Sequence[Fold], directions: Sequence[int], set
     learner = _Learner(sample, directions, settings)
     for fold in reversed(folds):
         if check := learner.check(fold, straight=False):
-            yield _loss(check.trees, check.examples, learner.count)
+            yield _loss(check.trees[check.place, check.examples.interval], check.examples, learner.count)
 
 
 @dataclass
 class _Check:
-    """Checked examples: margins of the trees (m,) and of the straight part at each strength (m, S)."""
+    """Checked rows: row (r,), margins of the trees (r, K) and of the straight part at each strength (S, r, K).
+
+    examples: of these rows (m,), and the place of each among them.
+    """
 
     rounds: int
+    row: np.ndarray
     trees: np.ndarray
     straight: np.ndarray
     examples: Examples
+    place: np.ndarray
 
 
 class _Learner:
@@ -169,71 +180,77 @@ class _Learner:
         if any(len(np.unique(part.banned)) < 2 for part in (learn, check)):
             return None
         offsets = base_odds(learn, self.count)
-        rounds, trees = 0, np.zeros(len(check.row))
+        rows = fold[1]
+        rounds, trees = 0, np.zeros((len(rows), self.count))
         if self.degree == FULL:
             booster = self._grow(learn, offsets, self.settings.train.rounds, self.seed, check)
             rounds = max(LEAST_ROUNDS, booster.best_iteration)
-            trees = np.asarray(booster.predict(self._columns(check), raw_score=True, num_iteration=rounds))
-            trees = trees + offsets[check.interval]
+            trees = self._trees([booster], rows, rounds) + offsets
         lines = self._lines(learn, offsets, self.strengths) if straight else []
-        margins = [line.margin(self.sample.values[check.row]) + offsets[check.interval] for line in lines]
-        return _Check(rounds, trees, np.column_stack(margins) if margins else np.empty((len(trees), 0)), check)
+        margins = [line.margin(self.sample.values[rows])[:, None] + offsets for line in lines]
+        empty = np.empty((0, len(rows), self.count))
+        return _Check(rounds, rows, trees, np.stack(margins) if margins else empty, check, _places(rows, check.row))
 
     def finish(self, checks: list[_Check], headline: int) -> Fitted:
         """The forecast from all rows, with what the checks chose."""
         everything = self._examples(np.arange(len(self.sample.values)))
         offsets = base_odds(everything, self.count)
-        rounds, strength, share, merged = self._chosen(checks)
+        rounds, strength, share, row, margin, seen = self._chosen(checks)
         boosters = []
         for bag in range(self.settings.train.bags if share < 1 else 0):
             boosters.append(self._grow(everything, offsets, rounds, self.seed + 1000 * bag))
         linear = self._lines(everything, offsets, [strength])[0]
         notes = []
-        if merged is None:
+        if not checks:
             notes.append("no ban in the checked rows; calibrated on the rows learnt from")
-            trees = [np.asarray(booster.predict(self._columns(everything), raw_score=True)) for booster in boosters]
-            straight = linear.margin(self.sample.values[everything.row])
-            margin = _blend(share, straight, np.mean(trees, axis=0) if trees else 0.0) + offsets[everything.interval]
-            merged = Checked(margin, everything)
+            row, seen = np.arange(len(self.sample.values)), everything
+            trees = self._trees(boosters, row, rounds) if boosters else np.zeros((len(row), self.count))
+            margin = _blend(share, linear.margin(self.sample.values)[:, None], trees) + offsets
         if self.degree == REGULARISED:
             notes.append(
                 f"{self.bans} bans to learn from: a regularised model alone, trees are grown from {FEW_BANS} bans on "
                 f"(degree: {REGULARISED})"
             )
         gain = np.mean([b.feature_importance("gain")[:-1] for b in boosters], axis=0) if boosters else np.zeros(1)
+        curves = self._curves(margin, _places(row, seen.row), seen)
+        hazards = np.column_stack([curves[horizon](margin[:, place]) for place, horizon in enumerate(self.horizons)])
         return Fitted(
             horizons=self.horizons,
             headline=headline,
             boosters=[booster.model_to_string() for booster in boosters],
             linear=linear,
             offsets=offsets,
-            curves=self._curves(merged),
+            curves=curves,
             chosen={"rounds": rounds, "strength": strength, "share": share},
             importance=(1 - share) * _unit(gain) + share * _unit(np.abs(linear.weight)),
             degree=self.degree,
+            checked=Checked(row, cumulative(hazards), not checks),
             notes=notes,
         )
 
-    def _chosen(self, checks: list[_Check]) -> tuple[int, float, float, Checked | None]:
-        """Rounds, strength of the ridge, share of the straight part; and the checked examples under that choice."""
+    def _chosen(self, checks: list[_Check]) -> tuple[int, float, float, np.ndarray, np.ndarray, Examples]:
+        """Rounds, strength of the ridge, share of the straight part; then the checked rows, their margins, their examples."""
         alone = self.degree == REGULARISED
         if not checks:
-            return min(100, self.settings.train.rounds), self.strengths[len(self.strengths) // 2], 1.0 if alone else 0.5, None
+            nothing = Examples(*(np.empty(0, dtype=int) for _ in range(4)))
+            share = 1.0 if alone else 0.5
+            middle = self.strengths[len(self.strengths) // 2]
+            return min(100, self.settings.train.rounds), middle, share, np.empty(0, dtype=int), np.empty((0, self.count)), nothing
         rounds = round(float(np.mean([check.rounds for check in checks])))
-        trees, straight = (np.concatenate([getattr(check, name) for check in checks]) for name in ("trees", "straight"))
+        row, trees = (np.concatenate([getattr(check, name) for check in checks]) for name in ("row", "trees"))
+        straight = np.concatenate([check.straight for check in checks], axis=1)
         parts = [check.examples for check in checks]
-        seen = Examples(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "interval", "banned", "weight"))
-        )
-        place = int(np.argmin([_loss(straight[:, i], seen, self.count) for i in range(len(self.strengths))]))
+        seen = Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
+        at = _places(row, seen.row), seen.interval
+        best = int(np.argmin([_loss(line[at], seen, self.count) for line in straight]))
         share = 1.0
         if not alone:
-            share = SHARES[int(np.argmin([_loss(_blend(s, straight[:, place], trees), seen, self.count) for s in SHARES]))]
-        return rounds, self.strengths[place], share, Checked(_blend(share, straight[:, place], trees), seen)
+            share = SHARES[int(np.argmin([_loss(_blend(s, straight[best], trees)[at], seen, self.count) for s in SHARES]))]
+        return rounds, self.strengths[best], share, row, _blend(share, straight[best], trees), seen
 
-    def _curves(self, checked: Checked) -> dict[int, Curve]:
-        """A curve for the hazard of each interval, by the horizon that ends it."""
-        seen, weight = checked.examples, checked.examples.weight
+    def _curves(self, margin: np.ndarray, place: np.ndarray, seen: Examples) -> dict[int, Curve]:
+        """A curve for the hazard of each interval, by the horizon that ends it; place: row of `margin` (r, K) of each example."""
+        weight = seen.weight
         half = self.settings.train.calibration_half_life
         if self.sample.days is not None and half:
             # The level of bans drifts; what was seen last says most about what comes.
@@ -244,10 +261,19 @@ class _Learner:
         if self.horizons == (0,):
             evidence = np.ones(1)
         curves = {}
-        for place, horizon in enumerate(self.horizons):
-            own = seen.interval == place
-            curves[horizon] = calibrate(checked.margin[own], seen.banned[own], weight[own], float(evidence[place]))
+        for interval, horizon in enumerate(self.horizons):
+            own = seen.interval == interval
+            curves[horizon] = calibrate(margin[place[own], interval], seen.banned[own], weight[own], float(evidence[interval]))
         return curves
+
+    def _trees(self, boosters: Sequence[lgb.Booster], rows: np.ndarray, rounds: int) -> np.ndarray:
+        """Mean raw scores of the trees in each interval (r, K), without the offsets."""
+        values = self.sample.values[rows]
+        found = []
+        for interval in range(self.count):
+            columns = np.column_stack([values, np.full(len(rows), interval, dtype="float32")])
+            found.append(np.mean([b.predict(columns, raw_score=True, num_iteration=rounds) for b in boosters], axis=0))
+        return np.column_stack(found)
 
     def _examples(self, rows: np.ndarray) -> Examples:
         return examples(self.sample.labels, self.sample.weight, rows)
@@ -290,7 +316,13 @@ class _Learner:
         )
 
 
-def _blend(share: float, straight: np.ndarray, trees: np.ndarray | float) -> np.ndarray:
+def _places(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where among `rows` (each there once) the wanted ones are."""
+    order = np.argsort(rows, kind="stable")
+    return order[np.searchsorted(rows[order], wanted)]
+
+
+def _blend(share: float, straight: np.ndarray, trees: np.ndarray) -> np.ndarray:
     return share * straight + (1 - share) * trees
 
 

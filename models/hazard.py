@@ -28,6 +28,9 @@ class Examples:
         return Examples(self.row[which], self.interval[which], self.banned[which], self.weight[which])
 
 
+FIELDS = ("row", "interval", "banned", "weight")
+
+
 def examples(labels: Mapping[int, np.ndarray], weight: np.ndarray, rows: np.ndarray) -> Examples:
     """The examples of some rows; labels: horizon -> (n,) 0, 1 or NaN where unknown, weight (n,), rows: indices into them.
 

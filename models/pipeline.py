@@ -19,8 +19,10 @@ from models import bundle
 from models.baselines import rule_limits
 from models.dataset import Dataset, build_dataset, labelled_batches
 from models.evaluation import Judged
-from models.forecast import Fold, Sample
+from models.counts import estimate_dispersion
+from models.forecast import Fitted, Fold, Sample
 from models.labels import as_of_days, days_to_ban, label_name
+from models.promise import promises
 from models.report import TrainReport
 from models.split import cut_last
 from models.training import Task, train
@@ -101,6 +103,25 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
         own = rows[~np.isnan(labels[horizon][rows])]
         return own, Judged(labels[horizon][own], data.weight[own], days[own], ahead[own], lines[own])
 
+    groups = {name: data.table[name].astype(str).to_numpy() for name in ("carrier", "team")}
+
+    def audit(rows: np.ndarray, fitted: Fitted) -> dict[str, Any]:
+        """What the checked rows say of promises and of the spread of the number of bans; nothing where they are no test."""
+        own = rows[fitted.checked.row]
+        known = ~np.isnan(outcome[own])
+        if fitted.checked.blind or not known.any():
+            return {}
+        risk, own = fitted.checked.risks[known, fitted.horizons.index(headline)], own[known]
+        levels = settings.levels
+        promise = promises(
+            risk, outcome[own], days[own], groups["carrier"][own], headline, levels.promise, levels.confidence
+        )
+        spread = {
+            name: estimate_dispersion(risk, outcome[own], data.weight[own], days[own], group[own], headline)
+            for name, group in groups.items()
+        }
+        return {"promise": promise, "spread": spread}
+
     meta = {
         **common_meta(settings),
         "kind": "time",
@@ -139,6 +160,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
         meta=meta,
         parameters=parameters,
         bans=bans,
+        audit=audit,
         bans_of=lambda rows: distinct_bans(data.take(rows), max(settings.train.horizons)),
         missing=data.missing,
         notes=[f"{source} not given: {len(lost)} features missing" for source, lost in data.missing.items()],

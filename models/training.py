@@ -35,7 +35,8 @@ class Task:
 
     name: of the registered model. table: ids and features, one row a row. sample: the same as numbers. train, test: row indices;
     train precedes test by the gap. folds_of: row indices -> folds within them. meta: what model.json says besides the fit.
-    judged: the test rows. bans_of: distinct bans among rows. parameters: for MLflow. logistic_row: +1, -1 or 0 a feature.
+    judged: the test rows. audit: the rows that a fit has seen, and the fit -> what
+    model.json says of its checked rows. bans_of: distinct bans among rows. parameters: for MLflow. logistic_row: +1, -1 or 0 a feature.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Task:
     meta: dict[str, Any]
     parameters: dict[str, Any]
     bans: int
+    audit: Callable[[np.ndarray, Fitted], dict[str, Any]]
     bans_of: Callable[[np.ndarray], int] | None = None
     with_rule: bool = True
     missing: dict[str, list[str]] = field(default_factory=dict)
@@ -108,9 +110,10 @@ def write_bundle(task: Task, folder: Path, settings: Settings, progress: Progres
     """Learn twin and model, and write both as a sealed bundle; the model and the SHA-256 of the manifest."""
     tell = progress or (lambda step, share: None)
     twin = _fit(task, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.45 * share))
-    bundle.write_model(folder / "evaluation", twin, task.meta)
-    final = _fit(task, np.arange(len(task.table)), settings, lambda step, share: tell(step, 0.45 + 0.55 * share))
-    bundle.write_model(folder, final, task.meta)
+    bundle.write_model(folder / "evaluation", twin, {**task.meta, **task.audit(task.train, twin)})
+    everything = np.arange(len(task.table))
+    final = _fit(task, everything, settings, lambda step, share: tell(step, 0.45 + 0.55 * share))
+    bundle.write_model(folder, final, {**task.meta, **task.audit(everything, final)})
     return final, bundle.seal(folder)
 
 
