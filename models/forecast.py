@@ -70,11 +70,11 @@ def parameters(settings: Settings, directions: Sequence[int], label: np.ndarray,
         "objective": "binary",
         "learning_rate": settings.train.learning_rate * pace,
         "num_leaves": 2 * settings.train.leaves + 1 if often else settings.train.leaves,
-        "min_data_in_leaf": int(np.clip(bans // 10, 10, 20 if often else 60)),
-        "feature_fraction": 0.3,
-        "bagging_fraction": 0.7,
+        "min_data_in_leaf": settings.train.min_data or int(np.clip(bans // 10, 10, 20 if often else 60)),
+        "feature_fraction": settings.train.feature_fraction,
+        "bagging_fraction": settings.train.bagging_fraction,
         "bagging_freq": 1,
-        "lambda_l2": 5.0,
+        "lambda_l2": settings.train.lambda_l2,
         "max_bin": 63,
         "monotone_constraints": list(directions) if any(directions) else None,
         "num_threads": settings.threads,
@@ -232,6 +232,13 @@ def _loss(margin: np.ndarray, rows: Check) -> float:
 
 def _data(sample: Sample, label: np.ndarray, rows: np.ndarray) -> lgb.Dataset:
     return lgb.Dataset(sample.values[rows], label[rows], weight=sample.weight[rows], params={"max_bin": 63, "verbosity": -1})
+
+
+def fold_loss(sample: Sample, fold: Fold, directions: Sequence[int], settings: Settings, headline: int) -> float | None:
+    """Out-of-time log loss at the headline of what one part of a fold teaches; None where either part lacks a class."""
+    strength = STRENGTHS[len(STRENGTHS) // 2]
+    found = _check(sample, sample.labels[headline], fold, directions, settings, (strength,), 1.0)
+    return None if found is None else min(_loss(_blend(share, found.straight[:, 0], found.trees), found) for share in SHARES)
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
