@@ -34,6 +34,11 @@ class Home:
         return self.root / "mlartifacts"
 
     @property
+    def tuning_db(self) -> Path:
+        """The trials of all tunings (see models.tuning); safe to remove, tuning then starts anew."""
+        return self.root / "tuning.db"
+
+    @property
     def prefect(self) -> Path:
         """Prefect's own folder, where no server is set."""
         return self.root / "prefect"

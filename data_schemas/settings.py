@@ -57,6 +57,12 @@ class TrainSettings(_Section):
     )
     learning_rate: float = Field(default=0.05, gt=0, description="Step of the boosting.")
     leaves: int = Field(default=15, ge=2, description="Leaves of a tree.")
+    feature_fraction: float = Field(default=0.3, gt=0, le=1, description="Share of the features that a tree may look at.")
+    bagging_fraction: float = Field(default=0.7, gt=0, le=1, description="Share of the rows that a tree is grown on.")
+    lambda_l2: float = Field(default=5.0, ge=0, description="Pull of every leaf towards no opinion (L2).")
+    min_data: int | None = Field(
+        default=None, ge=1, description="Rows that a leaf needs; by the number of bans (10 to 60) when not given."
+    )
     rounds: int = Field(default=400, ge=10, description="Trees at the most; fewer when the validation period says so.")
     flags: int = Field(default=50, ge=1, description="Lines ops can look at a week: the k of precision at k.")
     min_bans: int = Field(default=30, ge=1, description="Bans needed before a model is trained.")

@@ -6,7 +6,7 @@ All of it on rows that the scoring model had not learnt from and that are mature
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,9 @@ def measure(found: Replay, settings: Settings, every: int, retrain: int) -> Back
         own = ~np.isnan(scores[MODEL])
         notes.append(f"judged from the first model on: {int((~own).sum())} earlier rows are left out")
         return measure(_only(found, found.rows[_column(MODEL, horizon)].notna()), settings, every, retrain)
-    overall = {who: evaluate(judged, score, flags, horizon, who in PROBABLE) for who, score in scored.items()} if len(known) else {}
+    overall = (
+        {who: evaluate(judged, score, flags, horizon, who in PROBABLE) for who, score in scored.items()} if len(known) else {}
+    )
     group = lambda names: list(_by(known, judged, scored, names, flags, horizon))  # noqa: E731
     report = BacktestReport(
         first=day_date(found.days[0]).isoformat(),
@@ -111,7 +113,7 @@ def measure(found: Replay, settings: Settings, every: int, retrain: int) -> Back
         pools=sorted(group(known["number_pool"].astype(str)), key=lambda row: (-row["bans"], row["name"]))[:LARGEST],
         reasons=_reasons(known, judged, scored, flags, max(settings.train.horizons)),
         horizons=_horizons(found.rows, settings),
-        bands=calibration_table(judged, scored[MODEL]).to_dict("records") if MODEL in scored and len(known) else [],
+        bands=_plain(calibration_table(judged, scored[MODEL])) if MODEL in scored and len(known) else [],
         red=_red(known, settings),
         trainings=[_training(one) for one in found.trainings],
         policy=_policy(found, settings),
@@ -122,6 +124,10 @@ def measure(found: Replay, settings: Settings, every: int, retrain: int) -> Back
     if waiting:
         report.notes.append(f"{waiting:,} of {len(found.rows):,} scored rows are not judged: not mature yet, or censored")
     return report
+
+
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def judged_rows(rows: pd.DataFrame, horizon: int) -> Judged:
@@ -138,7 +144,7 @@ def _column(who: str, horizon: int) -> str:
 def _only(found: Replay, rows: pd.Series) -> Replay:
     kept = found.rows[rows].reset_index(drop=True)
     days = [day for day in found.days if (kept["day"] == day).any()]
-    return Replay(kept, found.trainings, days, found.known_until, found.delay, found.fingerprint)
+    return replace(found, rows=kept, days=days)
 
 
 def part(judged: Judged, own: np.ndarray) -> Judged:
@@ -232,9 +238,7 @@ def _warnings(judged: Judged, scores: dict[str, np.ndarray], flags: int, horizon
     return found
 
 
-def _reasons(
-    rows: pd.DataFrame, judged: Judged, scores: dict[str, np.ndarray], flags: int, horizon: int
-) -> list[dict[str, Any]]:
+def _reasons(rows: pd.DataFrame, judged: Judged, scores: dict[str, np.ndarray], flags: int, horizon: int) -> list[dict[str, Any]]:
     """Bans by the reason that the carrier gave, and how many of them everybody warned of."""
     if not (rows["reason"] != "").any():
         return []
@@ -295,7 +299,7 @@ def _policy(found: Replay, settings: Settings) -> list[dict[str, Any]]:
     scored = found.rows[found.rows[risks[0]].notna()]
     if scored.empty:
         return []
-    days = [(int(day), own[["line_id", "carrier", *risks]]) for day, own in scored.groupby("day")]
+    days = [(day, scored.loc[scored["day"] == day, ["line_id", "carrier", *risks]]) for day in found.days]
     daily = daily_expected(days, found.bans, found.left, found.known_until, settings.watch.lead_days)
     return policy_alarms(daily, settings.watch, found.delay)
 
@@ -311,14 +315,15 @@ def _counts(rows: pd.DataFrame, scores: dict[str, np.ndarray], horizon: int) -> 
         if name not in rows or rows[name].isna().all():
             continue
         groups = rows[name].astype("string").fillna("").to_numpy(dtype=object)
-        hits = total = 0
+        hits, total = 0.0, 0
         for now in days[len(days) // 3 :]:
             before, own = day + horizon <= now, day == now
             if not before.any():
                 continue
             spread = estimate_dispersion(risk[before], label[before], np.ones(int(before.sum())), day[before], groups[before])
-            inside, many = coverage(risk[own], label[own], groups[own], LEVEL, spread)
-            hits, total = hits + inside, total + many
+            many = len(set(groups[own]))
+            hits += coverage(risk[own], label[own], np.ones(int(own.sum())), day[own], groups[own], LEVEL, spread) * many
+            total += many
         if total:
             found.append({"name": name, "level": LEVEL, "groups": total, "covered": hits / total})
     return found

@@ -10,7 +10,7 @@ only the folds on which the number of trees is chosen and the probabilities are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import lightgbm as lgb
@@ -97,11 +97,11 @@ def parameters(settings: Settings, directions: Sequence[int], banned: np.ndarray
         "objective": "binary",
         "learning_rate": settings.train.learning_rate,
         "num_leaves": 2 * settings.train.leaves + 1 if often else settings.train.leaves,
-        "min_data_in_leaf": int(np.clip(bans // 10, 10, 20 if often else 60)),
-        "feature_fraction": 0.3,
-        "bagging_fraction": 0.7,
+        "min_data_in_leaf": settings.train.min_data or int(np.clip(bans // 10, 10, 20 if often else 60)),
+        "feature_fraction": settings.train.feature_fraction,
+        "bagging_fraction": settings.train.bagging_fraction,
         "bagging_freq": 1,
-        "lambda_l2": 5.0,
+        "lambda_l2": settings.train.lambda_l2,
         "max_bin": 63,
         "monotone_constraints": [*directions, 0] if any(directions) else None,
         "num_threads": settings.threads,
@@ -138,12 +138,15 @@ def fit(
     return learner.finish(checks, headline)
 
 
-def losses(sample: Sample, folds: Sequence[Fold], directions: Sequence[int], settings: Settings) -> Iterator[float]:
-    """Log loss of the trees on the checked rows of each fold, the earliest fold first: what tuning makes small."""
+def fold_loss(sample: Sample, fold: Fold, directions: Sequence[int], settings: Settings) -> float | None:
+    """Out-of-time log loss of what one part of a fold teaches; None where either part lacks a class."""
     learner = _Learner(sample, directions, settings)
-    for fold in reversed(folds):
-        if check := learner.check(fold, straight=False):
-            yield _loss(check.trees[check.place, check.examples.interval], check.examples, learner.count)
+    learner.strengths = STRENGTHS[:1]
+    found = learner.check(fold)
+    if found is None:
+        return None
+    at = found.place, found.examples.interval
+    return min(_loss(_blend(share, found.straight[0], found.trees)[at], found.examples, learner.count) for share in SHARES)
 
 
 @dataclass
@@ -174,7 +177,7 @@ class _Learner:
         self.degree = REGULARISED if self.bans < FEW_BANS else FULL
         self.strengths = STRENGTHS[:1] if self.degree == REGULARISED else STRENGTHS
 
-    def check(self, fold: Fold, straight: bool = True) -> _Check | None:
+    def check(self, fold: Fold) -> _Check | None:
         """Learn on one part of a fold and look at the other; None where either lacks a class."""
         learn, check = (self._examples(rows) for rows in fold)
         if any(len(np.unique(part.banned)) < 2 for part in (learn, check)):
@@ -186,10 +189,9 @@ class _Learner:
             booster = self._grow(learn, offsets, self.settings.train.rounds, self.seed, check)
             rounds = max(LEAST_ROUNDS, booster.best_iteration)
             trees = self._trees([booster], rows, rounds) + offsets
-        lines = self._lines(learn, offsets, self.strengths) if straight else []
+        lines = self._lines(learn, offsets, self.strengths)
         margins = [line.margin(self.sample.values[rows])[:, None] + offsets for line in lines]
-        empty = np.empty((0, len(rows), self.count))
-        return _Check(rounds, rows, trees, np.stack(margins) if margins else empty, check, _places(rows, check.row))
+        return _Check(rounds, rows, trees, np.stack(margins), check, _places(rows, check.row))
 
     def finish(self, checks: list[_Check], headline: int) -> Fitted:
         """The forecast from all rows, with what the checks chose."""

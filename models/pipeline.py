@@ -26,6 +26,7 @@ from models.promise import promises
 from models.report import TrainReport
 from models.split import cut_last
 from models.training import Task, train
+from models.tuning import Budget
 
 Progress = Callable[[str, float], None]
 MODEL = "bancast"
@@ -33,10 +34,17 @@ FOLDS = 3
 
 
 def train_lake(
-    home: Home, settings: Settings, *, until: date | None = None, progress: Progress | None = None, name: str = MODEL
+    home: Home,
+    settings: Settings,
+    *,
+    until: date | None = None,
+    progress: Progress | None = None,
+    name: str = MODEL,
+    budget: Budget | None = None,
 ) -> TrainReport:
     """Train on what was known strictly before local midnight `until` (the end of the records when None), and publish.
 
+    budget: to tune the learner first (see models.tuning).
     Raises BadInput, with nothing registered, where there are too few bans or too little history to learn from.
     """
     tell = progress or (lambda step, share: None)
@@ -44,7 +52,7 @@ def train_lake(
     day = last_midnight(lake, until)
     data = build_dataset(lake, settings, day, lambda step, share: tell(step, 0.5 * share), scratch=home.scratch)
     task = snapshot_task(data, settings, name)
-    return train(task, home, settings, lambda step, share: tell(step, 0.5 + 0.5 * share))
+    return train(task, home, settings, lambda step, share: tell(step, 0.5 + 0.5 * share), budget)
 
 
 def last_midnight(lake: Lake, until: date | None) -> int:
@@ -113,9 +121,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
             return {}
         risk, own = fitted.checked.risks[known, fitted.horizons.index(headline)], own[known]
         levels = settings.levels
-        promise = promises(
-            risk, outcome[own], days[own], groups["carrier"][own], headline, levels.promise, levels.confidence
-        )
+        promise = promises(risk, outcome[own], days[own], groups["carrier"][own], headline, levels.promise, levels.confidence)
         spread = {
             name: estimate_dispersion(risk, outcome[own], data.weight[own], days[own], group[own], headline)
             for name, group in groups.items()

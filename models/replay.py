@@ -46,8 +46,9 @@ class FeatureStore:
         if not wanted:
             return
         for table in feature_batches(self.lake, self.settings, wanted, progress, scratch=self.scratch):
-            for day, rows in table.groupby(as_of_days(table)):
-                rows.to_parquet(self._file(int(day)), index=False)
+            number = as_of_days(table)
+            for day in np.unique(number):
+                table[number == day].to_parquet(self._file(int(day)), index=False)
         for day in wanted:
             if not self._file(day).exists():  # no line was eligible
                 table.iloc[:0].to_parquet(self._file(day), index=False)
@@ -70,8 +71,8 @@ class FeatureStore:
 class Learned:
     """A training of the replay.
 
-    day: until which it knew. forecast: what scores (None: nothing could be learnt, `note` says why). twin: what the gate compares.
-    logistic: the logistic regression on the same rows. promoted, why: the gate's word. rows, bans: learnt from. info: more of it,
+    day: until which it knew. forecast: what scores; None where nothing could be learnt, `why` says why. twin: what the gate
+    compares. logistic: the logistic regression on the same rows. promoted, why: the gate's word. rows, bans: learnt from. info: more of it,
     as plain data.
     """
 
@@ -90,9 +91,10 @@ class Learned:
 class Replay:
     """What a replay found.
 
-    rows: one a line and scored day: day, line_id, carrier, number_pool, team, age_days, pool_lines, risk_{h}d of the latest model,
-    and the headline scores champion, rule and logistic (NaN where there was none); ban_{h}d (NaN: not mature or censored),
-    days_to_ban (infinite: none known), reason of that ban. trainings: in order. known_until: a day number; delay: days.
+    rows: one a line and scored day: day, line_id, carrier, number_pool, team, age_days, pool_lines; of the latest model risk_{h}d
+    and promised_from; the headline scores champion, rule and logistic (NaN where there was none); ban_{h}d (NaN: not mature or
+    censored), days_to_ban (infinite: none known), reason of that ban. trainings: in order. known_until: a day number; delay:
+    days. bans, left: as models.labels.Outcomes has them.
     """
 
     rows: pd.DataFrame
@@ -101,6 +103,8 @@ class Replay:
     known_until: int
     delay: int
     fingerprint: str
+    bans: pd.DataFrame
+    left: pd.DataFrame
 
 
 def replay(
@@ -121,25 +125,16 @@ def replay(
     end = max(day for day, rows in lake.rows("calls").items() if rows) + 1
     store = FeatureStore(lake, settings, folder, home.scratch)
     store.make(days, lambda step, share: tell(f"features of the scored days: {step}", 0.15 * share))
-    points = [
-        day for place, day in enumerate(days) if place == 0 or (day - days[0]) // retrain > (days[place - 1] - days[0]) // retrain
-    ]
+    due = [(day - days[0]) // retrain for day in days]
+    points = {day for place, day in enumerate(days) if place == 0 or due[place] > due[place - 1]}
     trainings: list[Learned] = []
     parts: list[pd.DataFrame] = []
     champion: Learned | None = None
     for place, day in enumerate(days):
         share = 0.15 + 0.8 * place / len(days)
         if day in points:
-            step = 0.8 / len(days)
-            new = _learn(
-                lake,
-                settings,
-                day,
-                store,
-                folder / f"model-{day}",
-                champion,
-                lambda what, part, share=share, step=step, day=day: tell(f"{day_date(day)}: {what}", share + step * part),
-            )
+            said = _within(tell, f"{day_date(day)}: ", share, 0.8 / len(days))
+            new = _learn(lake, settings, day, store, folder / f"model-{day}", champion, said)
             trainings.append(new)
             if new.promoted:
                 champion = new
@@ -157,7 +152,11 @@ def replay(
     rows = pd.concat([rows, labels(rows, outcomes, settings.train.horizons)], axis=1)
     rows["days_to_ban"] = days_to_ban(rows, outcomes)
     rows["reason"] = _reasons(rows, outcomes.bans)
-    return Replay(rows, trainings, list(days), end, outcomes.delay, lake.fingerprint(end))
+    return Replay(rows, trainings, list(days), end, outcomes.delay, lake.fingerprint(end), outcomes.bans, outcomes.left)
+
+
+def _within(tell: Progress, prefix: str, start: float, length: float) -> Progress:
+    return lambda step, share: tell(prefix + step, start + length * share)
 
 
 def _learn(
@@ -178,7 +177,13 @@ def _learn(
     label = task.sample.labels[task.headline]
     known = ~np.isnan(label)
     straight = logistic_model(task.sample.values[known], label[known], task.sample.weight[known])
-    info = {"features": task.features, "notes": task.notes, "metrics": judged.results, "missing": task.missing}
+    info = {
+        "degree": forecast.meta["degree"],
+        "promised_from": forecast.meta.get("promise", {}).get("from", {}),
+        "features": task.features,
+        "notes": [*task.notes, *forecast.meta["notes"]],
+        "metrics": judged.results,
+    }
     return Learned(
         day, forecast, twin, (task.features, straight), verdict.promoted, verdict.why, len(task.table), task.bans, info
     )
@@ -192,11 +197,13 @@ def _scored(table: pd.DataFrame, latest: Learned, champion: Learned | None, sett
     found[RULE] = rule_scores(table, settings.rule)
     for horizon in settings.train.horizons:
         found[f"risk_{horizon}d"] = np.nan
-    found[CHAMPION] = found[LOGISTIC] = np.nan
+    found["promised_from"] = found[CHAMPION] = found[LOGISTIC] = np.nan
     if latest.forecast is not None and len(table):
         risks = latest.forecast.risks(_with_all(table, latest.forecast))
         for place, horizon in enumerate(latest.forecast.horizons):
             found[f"risk_{horizon}d"] = risks[:, place]
+        known = latest.forecast.meta.get("promise", {}).get("from", {})
+        found["promised_from"] = [known.get(str(name), known.get("", np.nan)) for name in table["carrier"]]
         names, straight = latest.logistic
         if straight is not None:
             found[LOGISTIC] = straight.predict_proba(table[names].to_numpy(dtype="float32"))[:, 1]

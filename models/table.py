@@ -21,6 +21,7 @@ from models.pipeline import common_meta, flat_settings
 from models.promise import promises
 from models.report import TrainReport
 from models.training import Task, train
+from models.tuning import Budget
 
 Progress = Callable[[str, float], None]
 TABLE_MODEL = "bancast-table"
@@ -40,9 +41,11 @@ def train_table(
     time: str | None = None,
     name: str = TABLE_MODEL,
     progress: Progress | None = None,
+    budget: Budget | None = None,
 ) -> TrainReport:
     """Train on a table file (Parquet or CSV) and publish.
 
+    budget: to tune the learner first (see models.tuning).
     label: column of 0 and 1 (rows without one are left out). id: column that names a row. time: column by which rows are ordered;
     the file's order when None. The last quarter of the rows judges. Columns that are not numbers are left out, with a note.
     """
@@ -145,7 +148,7 @@ def train_table(
         with_rule=False,
         notes=notes,
     )
-    return train(task, home, settings, progress)
+    return train(task, home, settings, progress, budget)
 
 
 def read_table(file: Path, id: str) -> pd.DataFrame:

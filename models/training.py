@@ -24,6 +24,7 @@ from models.baselines import logistic_scores, rule_scores
 from models.evaluation import Judged, calibration_table, comparison, evaluate
 from models.forecast import Fitted, Fold, Sample, fit
 from models.report import TrainReport
+from models.tuning import Budget, tune_task
 from serving.published import Forecast, OutdatedBundle
 
 Progress = Callable[[str, float], None]
@@ -36,7 +37,7 @@ class Task:
     name: of the registered model. table: ids and features, one row a row. sample: the same as numbers. train, test: row indices;
     train precedes test by the gap. folds_of: row indices -> folds within them. meta: what model.json says besides the fit.
     judged: the test rows. audit: the rows that a fit has seen, and the fit -> what
-    model.json says of its checked rows. bans_of: distinct bans among rows. parameters: for MLflow. logistic_row: +1, -1 or 0 a feature.
+    model.json says of its checked rows. bans_of: distinct bans among rows. parameters: for MLflow.
     """
 
     name: str
@@ -60,10 +61,26 @@ class Task:
     notes: list[str] = field(default_factory=list)
 
 
-def train(task: Task, home: Home, settings: Settings, progress: Progress | None = None) -> TrainReport:
-    """Run a task; see the module. Raises BadInput where the rows cannot teach or judge anything."""
-    tell = progress or (lambda step, share: None)
+def train(
+    task: Task, home: Home, settings: Settings, progress: Progress | None = None, budget: Budget | None = None
+) -> TrainReport:
+    """Run a task; see the module. Raises BadInput where the rows cannot teach or judge anything.
+
+    budget: what may be spent on settings of the learner that beat the given ones on the folds before the test rows.
+    """
+    said = progress or (lambda step, share: None)
+    first = 0.5 if budget else 0.0
+
+    def tell(step: str, share: float) -> None:
+        said(step, first + (1 - first) * share)
+
     with tempfile.TemporaryDirectory(prefix="bancast-bundle-") as work, tracking.start_run(home, settings, task.run_name) as run:
+        tuned = None
+        if budget is not None:
+            tuned = tune_task(task, settings, budget, home.tuning_db, run, lambda step, share: said(step, first * share))
+            settings = tuned.settings
+            task.parameters |= tuned.parameters()
+            task.notes += tuned.notes()
         folder = Path(work) / "bundle"
         final, sha256 = write_bundle(task, folder, settings, lambda step, share: tell(step, 0.87 * share))
         tell("evaluate", 0.87)
@@ -103,6 +120,7 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
             experiment=run.experiment_id,
             missing=task.missing,
             notes=[*task.notes, *final.notes],
+            tuning=tuned.plain() if tuned else None,
         )
 
 

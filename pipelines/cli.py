@@ -19,6 +19,7 @@ EXAMPLES = {
     "train": (
         "train",
         "train --until 2026-03-01",
+        "train --tune 10m",
         "train --table lines.csv --label banned --id phone",
     ),
     "score": ("score", "score --as-of 2026-03-01", "score --table new-lines.csv --out scores.csv"),

@@ -65,23 +65,44 @@ def write_table(home: str, first: date, last: date, every: int, out: str) -> dic
 
 
 @task(name="Train, evaluate and register", **_PLAIN)
-def train_on_lake(home: str, until: date | None) -> dict[str, Any]:
-    """A challenger from the lake, judged against the champion and both baselines."""
+def train_on_lake(home: str, until: date | None, minutes: float | None = None, trials: int | None = None) -> dict[str, Any]:
+    """A challenger from the lake, judged against the champion and both baselines; tuned first within minutes or trials."""
     from models.pipeline import train_lake
+    from models.tuning import budget_of
 
     where = Home(Path(home))
-    return train_lake(where, load_settings(where.root), until=until, progress=progress("train")).to_dict()
+    told, budget = progress("train"), budget_of(minutes, trials)
+    return train_lake(where, load_settings(where.root), until=until, progress=told, budget=budget).to_dict()
 
 
 @task(name="Train on a feature table", **_PLAIN)
-def train_on_table(home: str, file: str, label: str, id: str, time: str | None, name: str) -> dict[str, Any]:
+def train_on_table(
+    home: str,
+    file: str,
+    label: str,
+    id: str,
+    time: str | None,
+    name: str,
+    minutes: float | None = None,
+    trials: int | None = None,
+) -> dict[str, Any]:
     """The same from a finished feature table."""
     from models.table import train_table
+    from models.tuning import budget_of
 
     where = Home(Path(home))
-    settings = load_settings(where.root)
-    told = progress("train")
-    return train_table(where, settings, file=Path(file), label=label, id=id, time=time, name=name, progress=told).to_dict()
+    told, budget = progress("train"), budget_of(minutes, trials)
+    return train_table(
+        where,
+        load_settings(where.root),
+        file=Path(file),
+        label=label,
+        id=id,
+        time=time,
+        name=name,
+        progress=told,
+        budget=budget,
+    ).to_dict()
 
 
 @task(name="Fetch the published model", **_REMOTE)

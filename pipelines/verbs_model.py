@@ -36,6 +36,19 @@ def train(
         typer.Option(metavar="COLUMN", help="With --table: column by which rows are ordered; as in the file without it."),
     ] = None,
     name: Name = "bancast-table",
+    tune: Annotated[
+        float | None,
+        typer.Option(
+            "--tune",
+            parser=options.read_minutes,
+            metavar="TIME",
+            help="First look for better settings of the learner, for 90s, 10m or 1h; a search that was stopped goes on.",
+        ),
+    ] = None,
+    tune_trials: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="The same until N settings were tried: reproducible, as no time can be."),
+    ] = None,
     home: Home = DEFAULT_HOME,
     json_: Json = False,
 ) -> Outcome:
@@ -55,14 +68,23 @@ def train(
         from pipelines.flows import train_flow, train_table_flow
 
         if table is not None and label is not None and id_ is not None:
-            report = train_table_flow(file=str(table), label=label, id=id_, time=time, name=name, home=str(home))
+            report = train_table_flow(
+                file=str(table),
+                label=label,
+                id=id_,
+                time=time,
+                name=name,
+                home=str(home),
+                tune_minutes=tune,
+                tune_trials=tune_trials,
+            )
         else:
-            report = train_flow(home=str(home), until=until)
+            report = train_flow(home=str(home), until=until, tune_minutes=tune, tune_trials=tune_trials)
     extra = f" --table FILE --out FILE{'' if name == 'bancast-table' else f' --name {name}'}" if table else ""
     return Outcome(
         summary={"home": str(home), **report},
         notes=report["notes"],
-        results=_training_lines(report),
+        results=[*_training_lines(report), *_tuning_lines(report["tuning"], home)],
         next=[(f"bancast score{extra} --home {home}", "score with the champion"), *ui(home, "mlflow")],
     )
 
@@ -261,6 +283,20 @@ def _training_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         if values:
             lines.append((name.replace("_", " "), ", ".join(values)))
     return lines
+
+
+def _tuning_lines(tuning: dict[str, Any] | None, home: Path) -> list[tuple[str, str]]:
+    """What the tuning came to, and how to keep it: bancast.toml is the user's own."""
+    if tuning is None or tuning["loss"] is None:
+        return []
+    tried = f"{tuning['trials']} trials, {tuning['pruned']} of them cut short: log loss"
+    if not tuning["chosen"]:
+        return [("tuned", f"{tried} {tuning['given_loss']:.4f} of the given settings not beaten; they were used")]
+    values = ", ".join(f"{key} = {value}" for key, value in tuning["chosen"].items())
+    return [
+        ("tuned", f"{tried} {tuning['loss']:.4f} against {tuning['given_loss']:.4f} of the given settings"),
+        ("to keep it", f"in {home}/bancast.toml under [train]: {values}"),
+    ]
 
 
 def _score_lines(report: dict[str, Any]) -> list[tuple[str, str]]:

@@ -112,8 +112,8 @@ class Forecast:
     def contributions(self, frame: pd.DataFrame, horizon: int | None = None) -> np.ndarray:
         """What each feature adds to the margin (n, F) until a horizon (headline by default), without the bias.
 
-        Exact SHAP in log-odds, of the trees (mean over boosters) and the straight part, as the mean of the days until the horizon:
-        intervals count by their length. For a rule, value over limit.
+        Exact SHAP in log-odds, of the trees (mean over boosters) and the straight part, as the mean of the days until the
+        horizon: intervals count by their length. For a rule, value over limit.
         """
         return self._contributions(self.matrix(frame), self.meta["headline"] if horizon is None else horizon)
 
