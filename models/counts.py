@@ -88,6 +88,32 @@ def coverage(
     return float(np.mean(held)) if held else float("nan")
 
 
+def measure(
+    risk: np.ndarray,
+    label: np.ndarray,
+    weight: np.ndarray,
+    snapshot: np.ndarray,
+    group: np.ndarray,
+    level: float = LEVEL,
+    horizon: int = 7,
+) -> dict[str, float]:
+    """The dispersion to use from now on, and the coverage that was measured; arguments as above.
+
+    coverage: of the later half of the snapshots, from `horizon` days after the earlier half on, which alone gave its dispersion;
+    NaN where no snapshot is left. cells: how many it was measured on. dispersion: from all snapshots.
+    """
+    days = np.unique(snapshot)
+    cut = days[(len(days) - 1) // 2] if len(days) else 0
+    early, late = snapshot <= cut, snapshot >= cut + horizon
+
+    def dispersion(own: np.ndarray) -> float:
+        return estimate_dispersion(risk[own], label[own], weight[own], snapshot[own], group[own], horizon)
+
+    held = coverage(risk[late], label[late], weight[late], snapshot[late], group[late], level, dispersion(early))
+    every = np.ones(len(risk), dtype=bool)
+    return {"dispersion": dispersion(every), "coverage": held, "cells": len(_places(snapshot[late], group[late]))}
+
+
 def expected_bans(scores: pd.DataFrame, dispersion: dict[str, float], level: float = LEVEL) -> list[dict[str, Any]]:
     """Bans to expect within 7 days, by what `dispersion` has a phi for: "carrier" and "team", columns of `scores` with risk_7d.
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.counts import MOST, PRIOR, _below, coverage, estimate_dispersion, expected_bans, interval
+from models.counts import MOST, PRIOR, _below, coverage, estimate_dispersion, expected_bans, interval, measure
 
 RISKS = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
@@ -130,6 +130,18 @@ def test_few_cells_leave_the_dispersion_near_what_is_usual_and_many_do_not():
     assert estimate_dispersion(*nobody) == PRIOR and np.isnan(coverage(*nobody))
     once = estimate_dispersion(*weeks(0.4, 5, every=1, count=20)), estimate_dispersion(*weeks(0.4, 5, every=7, count=20))
     assert once[0] < once[1] <= MOST, "snapshots a day apart see the same bans"
+
+
+def test_what_is_measured_comes_from_later_weeks_than_the_dispersion_it_was_measured_with():
+    columns = weeks(0.4, 2, every=3, count=30)
+    found = measure(*columns, 0.8)
+    assert found["dispersion"] == estimate_dispersion(*columns) and 0.6 < found["coverage"] <= 1
+    assert found["cells"] == 4 * 13, "snapshots 0 to 42 teach, those from day 49 on judge"
+    rows = columns[3] <= 42
+    wild = [columns[0], np.where(rows, columns[1], 1.0), *columns[2:]]
+    assert measure(*wild)["coverage"] == 0.0, "everybody banned: the earlier half could not know"
+    alone = measure(*(column[columns[3] == 0] for column in columns))
+    assert np.isnan(alone["coverage"]) and alone["cells"] == 0
 
 
 def test_expected_bans_are_plain_data_by_carrier_and_by_team():
