@@ -66,6 +66,10 @@ class Home:
         """The scores of one day."""
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
 
+    def backtest_folder(self, first: date, last: date) -> Path:
+        """A replay of history: backtest.html, backtest.json, scored.parquet."""
+        return self.root / "backtests" / f"{first.isoformat()}_{last.isoformat()}"
+
     def report_folder(self, as_of: date) -> Path:
         """The ranking of one day: ranking.html, ranking.xlsx, ranking.csv, and the card of its model where there is one."""
         return self.root / "reports" / as_of.isoformat()

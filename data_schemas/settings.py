@@ -53,7 +53,7 @@ class TrainSettings(_Section):
     warmup_days: int = Field(default=14, ge=1, description="First days of calls without snapshots, for windows to fill.")
     bags: int = Field(default=3, ge=1, description="Models averaged, each from another seed.")
     calibration_half_life: float = Field(
-        default=28.0, ge=0, description="Days in which a checked row loses half its say in the calibration; 0: all say the same."
+        default=84.0, ge=0, description="Days in which a checked row loses half its say in the calibration; 0: all say the same."
     )
     learning_rate: float = Field(default=0.05, gt=0, description="Step of the boosting.")
     leaves: int = Field(default=15, ge=2, description="Leaves of a tree.")

@@ -305,7 +305,7 @@ def _policy(found: Replay, settings: Settings) -> list[dict[str, Any]]:
 
 
 def _counts(rows: pd.DataFrame, scores: dict[str, np.ndarray], horizon: int) -> list[dict[str, Any]]:
-    """How often the number of bans of a carrier or team lay within its interval; the spread is learnt from earlier weeks alone."""
+    """How often the number of bans of a carrier or team lay within its interval; its spread is learnt from earlier weeks."""
     if MODEL not in scores:
         return []
     found = []

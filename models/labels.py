@@ -25,7 +25,8 @@ DELAY_QUANTILE = 0.99
 class Outcomes:
     """Bans and deactivations as known strictly before local midnight `until`.
 
-    bans: line_id, day (on which the ban began), known_day, reason (the carrier's, may be missing). left: line_id, left_day. delay: days until a ban is surely known.
+    bans: line_id, day (on which the ban began), known_day, reason (the carrier's, may be missing). left: line_id,
+    left_day. delay: days until a ban is surely known.
     """
 
     bans: pd.DataFrame

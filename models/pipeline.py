@@ -17,9 +17,9 @@ from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from models import bundle
 from models.baselines import rule_limits
+from models.counts import estimate_dispersion
 from models.dataset import Dataset, build_dataset, labelled_batches
 from models.evaluation import Judged
-from models.counts import estimate_dispersion
 from models.forecast import Fitted, Fold, Sample
 from models.labels import as_of_days, days_to_ban, label_name
 from models.promise import promises

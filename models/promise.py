@@ -1,6 +1,6 @@
 """What a list can promise: the lowest risk from which at least such a share of the lines is banned, with such a confidence.
 
-Learn then test (Angelopoulos et al. 2021) with a fixed sequence: the riskiest rows first, then more and more of them; each list is
+Learn then test (Angelopoulos et al. 2021) with a fixed sequence: the riskiest rows first, then more and more; each list is
 held against the promise by an exact binomial test, and the first that does not pass ends it. The order is fixed by the risks
 alone, so the confidence holds for whatever list is last. Rows are snapshots that share no day of their horizon, for a ban that is
 counted in three of them is one ban.

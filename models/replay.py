@@ -72,8 +72,8 @@ class Learned:
     """A training of the replay.
 
     day: until which it knew. forecast: what scores; None where nothing could be learnt, `why` says why. twin: what the gate
-    compares. logistic: the logistic regression on the same rows. promoted, why: the gate's word. rows, bans: learnt from. info: more of it,
-    as plain data.
+    compares. logistic: the logistic regression on the same rows. promoted, why: the gate's word. rows, bans: learnt from.
+    info: more of it, as plain data.
     """
 
     day: int

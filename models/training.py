@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,16 @@ class Task:
     with_rule: bool = True
     missing: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def narrowed(self, kept: list[int]) -> Task:
+        """The same task with some of the features alone, by their positions."""
+        return replace(
+            self,
+            features=[self.features[place] for place in kept],
+            directions=[self.directions[place] for place in kept],
+            sample=replace(self.sample, values=self.sample.values[:, kept]),
+            meta={**self.meta, "features": [self.meta["features"][place] for place in kept]},
+        )
 
 
 def train(
@@ -127,15 +137,16 @@ def train(
 def write_bundle(task: Task, folder: Path, settings: Settings, progress: Progress | None = None) -> tuple[Fitted, str]:
     """Learn twin and model, and write both as a sealed bundle; the model and the SHA-256 of the manifest."""
     tell = progress or (lambda step, share: None)
-    twin = _fit(task, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.45 * share))
+    twin = fit_rows(task, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.45 * share))
     bundle.write_model(folder / "evaluation", twin, {**task.meta, **task.audit(task.train, twin)})
     everything = np.arange(len(task.table))
-    final = _fit(task, everything, settings, lambda step, share: tell(step, 0.45 + 0.55 * share))
+    final = fit_rows(task, everything, settings, lambda step, share: tell(step, 0.45 + 0.55 * share))
     bundle.write_model(folder, final, {**task.meta, **task.audit(everything, final)})
     return final, bundle.seal(folder)
 
 
-def _fit(task: Task, rows: np.ndarray, settings: Settings, progress: Progress) -> Fitted:
+def fit_rows(task: Task, rows: np.ndarray, settings: Settings, progress: Progress) -> Fitted:
+    """Learn from some rows of a task."""
     sample = Sample(
         task.sample.values[rows],
         {horizon: label[rows] for horizon, label in task.sample.labels.items()},

@@ -74,6 +74,17 @@ def train_table_flow(
     return report
 
 
+@flow(name="bancast-backtest", persist_result=False)
+def backtest_flow(
+    first: date, last: date, every: int = 7, retrain: int = 28, ablation: bool = False, home: str = "bancast-home"
+) -> dict[str, Any]:
+    """Replay `first` to `last`: at each date a model that knew only what was known then, judged by what came."""
+    with writing(Home(Path(home))):
+        report = steps.replay_history(home, first, last, every, retrain, ablation)
+        artifacts.backtest(report)
+    return report
+
+
 @flow(name="bancast-score", persist_result=False)
 def score_flow(home: str = "bancast-home", as_of: date | None = None, model: str = "champion") -> dict[str, Any]:
     """Score every line eligible at `as_of` (the latest day with calls before it when None) with the published model."""

@@ -75,6 +75,27 @@ def train_on_lake(home: str, until: date | None, minutes: float | None = None, t
     return train_lake(where, load_settings(where.root), until=until, progress=told, budget=budget).to_dict()
 
 
+@task(name="Replay history", **_PLAIN)
+def replay_history(home: str, first: date, last: date, every: int, retrain: int, ablation: bool) -> dict[str, Any]:
+    """Train and score as of past days, and judge by the bans that came."""
+    from models.backtest_run import FILES, backtest
+
+    where = Home(Path(home))
+    open_lake(where)
+    settings = load_settings(where.root)
+    report, folder, run = backtest(
+        where,
+        settings,
+        first=first,
+        last=last,
+        every=every,
+        retrain=retrain,
+        ablation=ablation,
+        progress=progress("backtest"),
+    )
+    return {**report.to_dict(), "run_id": run, "files": {name.split(".")[-1]: str(folder / name) for name in FILES}}
+
+
 @task(name="Train on a feature table", **_PLAIN)
 def train_on_table(
     home: str,

@@ -89,6 +89,38 @@ def train(
     )
 
 
+@command("backtest")
+def backtest(
+    first: Annotated[
+        date,
+        typer.Option("--from", parser=options.read_day, metavar="DATE", help="First as_of day; bans must lie before."),
+    ],
+    last: Annotated[date, typer.Option("--to", parser=options.read_day, metavar="DATE", help="Last as_of day, inclusive.")],
+    every: Annotated[
+        int, typer.Option(parser=options.read_days, metavar="DAYS", help="Days between the scored days, as 7d.")
+    ] = 7,
+    retrain: Annotated[
+        int, typer.Option(parser=options.read_days, metavar="DAYS", help="Days after which a new model is trained, as 28d.")
+    ] = 28,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Also what each family of features and more history are worth (takes minutes).")
+    ] = False,
+    home: Home = DEFAULT_HOME,
+    json_: Json = False,
+) -> Outcome:
+    """Replay history: train and score as of past days on what was known then, and judge by the bans that came."""
+    with work(home):
+        from pipelines.flows import backtest_flow
+
+        made = backtest_flow(first=first, last=last, every=every, retrain=retrain, ablation=ablation, home=str(home))
+    return Outcome(
+        summary={"home": str(home), **made},
+        notes=made["notes"],
+        results=_backtest_lines(made),
+        next=[(f"xdg-open {made['files']['html']}", "open the page (macOS: open)"), *ui(home, "mlflow")],
+    )
+
+
 @command("score")
 def score(
     as_of: AsOf = None,
@@ -269,6 +301,41 @@ def _check_until(home: Path, until: date | None) -> None:
         raise BadInput(f"--until {until}: in the future; leave it out to learn from all there is")
     if until is not None and not earliest <= until <= latest:
         raise BadInput(f"--until {until}: the lake has calls for --until {earliest} to {latest}; choose a day among them")
+
+
+def _backtest_lines(made: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a reader of a watch list asks: how good, how early, how well calibrated."""
+    lines = [("judged", f"{made['rows']:,} rows, {made['bans']:,} of them banned within {made['horizon']} days")]
+    known = [
+        f"{who} {metrics['average_precision']:.3f}" for who, metrics in made["overall"].items() if "average_precision" in metrics
+    ]
+    if known:
+        lines.append(("average precision", ", ".join(known)))
+    for entry in made["intervals"]:
+        if entry["name"] == "expected_over_observed" and entry["low"] is not None:
+            lines.append(
+                ("expected / observed", f"{entry['value']:.2f} (95 % interval {entry['low']:.2f} to {entry['high']:.2f})")
+            )
+    for entry in made["warning"]:
+        if entry["flags"] == float(made["flags"]) and "early" in entry:
+            days = f", {entry['median']:.0f} days ahead (median)" if "median" in entry else ""
+            lines.append(
+                (
+                    f"warned by {entry['who']}",
+                    f"{entry['warned']:.0%} of {entry['bans']} bans, {entry['early']:.0%} two days before{days}",
+                )
+            )
+    red = made["red"]
+    if red["rows"]:
+        lines.append(("red lines", f"{red['banned']} of {red['rows']} banned ({red['banned'] / red['rows']:.0%})"))
+    lines += [
+        (
+            "policy alarm",
+            f"{alarm['carrier']} on {alarm['day']}: {alarm['ratio']:.1f} times the expected bans since {alarm['since']}",
+        )
+        for alarm in made["policy"]
+    ]
+    return [*lines, *made["files"].items()]
 
 
 def _training_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
