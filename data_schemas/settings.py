@@ -63,6 +63,9 @@ class TrainSettings(_Section):
     min_data: int | None = Field(
         default=None, ge=1, description="Rows that a leaf needs; by the number of bans (10 to 60) when not given."
     )
+    stale_weight: float = Field(
+        default=0.3, gt=0, le=1, description="What a row counts that is older than its carrier's last change of policy."
+    )
     rounds: int = Field(default=400, ge=10, description="Trees at the most; fewer when the validation period says so.")
     flags: int = Field(default=50, ge=1, description="Lines ops can look at a week: the k of precision at k.")
     min_bans: int = Field(default=30, ge=1, description="Bans needed before a model is trained.")

@@ -34,7 +34,7 @@ def without_families(task: Task, settings: Settings, progress: Progress) -> list
     rows, judged = task.judged(task.test, task.headline)
     progress("all families", 0.0)
     whole = _scores(task, task.train, rows, range(len(task.features)), settings)
-    found = []
+    found: list[dict[str, Any]] = []
     for place, name in enumerate(families):
         progress(f"without {name}", (place + 1) / (len(families) + 1))
         kept = [at for at, feature in enumerate(task.features) if family[feature] != name]
@@ -46,7 +46,7 @@ def without_families(task: Task, settings: Settings, progress: Progress) -> list
         entry = {"family": name, "features": len(task.features) - len(kept), "average_precision": alone}
         found.append({**entry, "difference": lost, "low": low, "high": high})
     first = {"family": "all", "features": len(task.features), "average_precision": _precision(judged, whole)(judged.weight)}
-    found.sort(key=lambda entry: -entry["difference"])
+    found.sort(key=lambda entry: entry["difference"], reverse=True)
     return [{**first, "difference": 0.0, "low": None, "high": None}, *found]
 
 

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from data_schemas.clock import day_date
+from data_schemas.clock import day_date, day_number
 from data_schemas.settings import Settings
 from models.counts import coverage, estimate_dispersion
 from models.evaluation import Judged, calibration_table, evaluate, warned
 from models.labels import label_name
-from models.replay import CHAMPION, LOGISTIC, MODEL, RULE, Replay
+from models.replay import CHAMPION, FROZEN, LOGISTIC, MODEL, RULE, Replay
 from models.resampling import AveragePrecision, draws, interval
 from models.watch import daily_expected, policy_alarms
 
-WHO = (MODEL, CHAMPION, LOGISTIC, RULE)
-PROBABLE = (MODEL, CHAMPION, LOGISTIC)
+WHO = (MODEL, CHAMPION, FROZEN, LOGISTIC, RULE)
+PROBABLE = (MODEL, CHAMPION, FROZEN, LOGISTIC)
+AROUND = 28
+"""Days before and after a change of policy that are compared."""
 EARLY, SHARE = 2, 0.05
 """Days ahead from which a warning is early; share of lines flagged a week, beside the number that ops can handle."""
 LARGEST = 20
@@ -301,7 +304,26 @@ def _policy(found: Replay, settings: Settings) -> list[dict[str, Any]]:
         return []
     days = [(day, scored.loc[scored["day"] == day, ["line_id", "carrier", *risks]]) for day in found.days]
     daily = daily_expected(days, found.bans, found.left, found.known_until, settings.watch.lead_days)
-    return policy_alarms(daily, settings.watch, found.delay)
+    return [{**alarm, **_around(found.rows, alarm, settings)} for alarm in policy_alarms(daily, settings.watch, found.delay)]
+
+
+def _around(rows: pd.DataFrame, alarm: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Days from the change to its alarm; average precision on the carrier's lines before and after, of the model and of one
+    that is never renewed.
+    """
+    since, raised = (day_number(date.fromisoformat(alarm[name])) for name in ("since", "day"))
+    horizon = settings.train.headline
+    own = rows[(rows["carrier"] == alarm["carrier"]) & rows[label_name(horizon)].notna()]
+    found: dict[str, Any] = {"days_to_alarm": raised - since}
+    periods = {"before": (since - AROUND - horizon, since - horizon), "after": (since, since + 2 * AROUND)}
+    for name, (start, end) in periods.items():
+        part = own[(own["day"] >= start) & (own["day"] < end)]
+        label = part[label_name(horizon)].to_numpy(dtype="float64")
+        for who in (MODEL, FROZEN):
+            score = part[_column(who, horizon)].to_numpy(dtype="float64")
+            known = 0 < label.sum() < len(label) and not np.isnan(score).any()
+            found[f"{who}_{name}"] = AveragePrecision(label, score)(np.ones(len(label))) if known else None
+    return found
 
 
 def _counts(rows: pd.DataFrame, scores: dict[str, np.ndarray], horizon: int) -> list[dict[str, Any]]:

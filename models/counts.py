@@ -115,7 +115,7 @@ def measure(
 
 
 def expected_bans(scores: pd.DataFrame, dispersion: dict[str, float], level: float = LEVEL) -> list[dict[str, Any]]:
-    """Bans to expect within 7 days, by what `dispersion` has a phi for: "carrier" and "team", columns of `scores` with risk_7d.
+    """Bans to expect within the horizon, by what `dispersion` has a phi for: "carrier" and "team", columns of `scores` beside `risk`.
 
     One entry a group, most bans first: by, group (None: not said), lines, expected, low, high, level. A column that is empty or
     absent gives none.
@@ -124,7 +124,7 @@ def expected_bans(scores: pd.DataFrame, dispersion: dict[str, float], level: flo
     for by, phi in dispersion.items():
         if by not in scores or scores[by].isna().all():
             continue
-        table = interval(scores["risk_7d"].to_numpy(float), scores[by].to_numpy(object), level, phi)
+        table = interval(scores["risk"].to_numpy(float), scores[by].to_numpy(object), level, phi)
         for row in table.sort_values("expected", ascending=False, kind="stable").to_dict("records"):
             name = None if pd.isna(row["group"]) else str(row["group"])
             numbers = {"lines": row["lines"], "expected": round(row["expected"], 2), "low": row["low"], "high": row["high"]}

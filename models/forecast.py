@@ -286,14 +286,11 @@ class _Learner:
 
     def _grow(self, learn: Examples, offsets: np.ndarray, rounds: int, seed: int, check: Examples | None = None) -> lgb.Booster:
         data = self._data(learn, offsets)
-        stop = {}
-        if check is not None:
-            stop = {
-                "valid_sets": [self._data(check, offsets, data)],
-                "callbacks": [lgb.early_stopping(PATIENCE, verbose=False)],
-            }
         own = parameters(self.settings, self.directions, learn.banned, seed)
-        return lgb.train(own, data, num_boost_round=rounds, **stop)
+        if check is None:
+            return lgb.train(own, data, num_boost_round=rounds)
+        stop = [lgb.early_stopping(PATIENCE, verbose=False)]
+        return lgb.train(own, data, num_boost_round=rounds, valid_sets=[self._data(check, offsets, data)], callbacks=stop)
 
     def _data(self, which: Examples, offsets: np.ndarray, reference: lgb.Dataset | None = None) -> lgb.Dataset:
         return lgb.Dataset(

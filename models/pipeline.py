@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from models.dataset import Dataset, build_dataset, labelled_batches
 from models.evaluation import Judged
 from models.forecast import Fitted, Fold, Sample
 from models.labels import as_of_days, days_to_ban, label_name
+from models.monitoring import changes_of_policy
 from models.promise import promises
 from models.report import TrainReport
 from models.split import cut_last
@@ -51,7 +52,7 @@ def train_lake(
     lake = Lake(home.lake)
     day = last_midnight(lake, until)
     data = build_dataset(lake, settings, day, lambda step, share: tell(step, 0.5 * share), scratch=home.scratch)
-    task = snapshot_task(data, settings, name)
+    task = snapshot_task(data, settings, name, changes_of_policy(home, lake, settings, day))
     return train(task, home, settings, lambda step, share: tell(step, 0.5 + 0.5 * share), budget)
 
 
@@ -71,8 +72,11 @@ def last_midnight(lake: Lake, until: date | None) -> int:
     return min(day_number(until), seen[-1] + 1)
 
 
-def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
-    """The training task of a table of snapshots."""
+def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter: Mapping[str, int] | None = None) -> Task:
+    """The training task of a table of snapshots.
+
+    stricter: carrier -> day number since which it has been stricter; its rows from before count `train.stale_weight` when learning.
+    """
     headline = settings.train.headline
     outcome = data.labels[label_name(headline)].to_numpy()
     bans = distinct_bans(data, headline)
@@ -110,6 +114,13 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
     def judged(rows: np.ndarray, horizon: int) -> tuple[np.ndarray, Judged]:
         own = rows[~np.isnan(labels[horizon][rows])]
         return own, Judged(labels[horizon][own], data.weight[own], days[own], ahead[own], lines[own])
+
+    changed = pd.Series(data.table["carrier"].astype(str)).map(dict(stricter or {})).to_numpy(dtype="float64")
+    fresh = np.where(days < changed, settings.train.stale_weight, 1.0)
+    notes = [
+        f"carrier {carrier} seems stricter since {day_date(day)}: its earlier rows count {settings.train.stale_weight:g}"
+        for carrier, day in sorted((stricter or {}).items())
+    ]
 
     groups = {name: data.table[name].astype(str).to_numpy() for name in ("carrier", "team")}
 
@@ -157,7 +168,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
         table=data.table,
         features=names,
         directions=[feature.direction for feature in data.features],
-        sample=Sample(data.table[names].to_numpy(dtype="float32"), labels, data.weight, days),
+        sample=Sample(data.table[names].to_numpy(dtype="float32"), labels, data.weight * fresh, days),
         headline=headline,
         train=train_rows,
         test=test_rows,
@@ -169,7 +180,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
         audit=audit,
         bans_of=lambda rows: distinct_bans(data.take(rows), max(settings.train.horizons)),
         missing=data.missing,
-        notes=[f"{source} not given: {len(lost)} features missing" for source, lost in data.missing.items()],
+        notes=[*notes, *(f"{source} not given: {len(lost)} features missing" for source, lost in data.missing.items())],
     )
 
 

@@ -149,7 +149,7 @@ def test_expected_bans_are_plain_data_by_carrier_and_by_team():
         {
             "carrier": ["CM"] * 60 + ["CU"] * 40,
             "team": ["east", None] * 50,
-            "risk_7d": [0.1] * 60 + [0.01] * 40,
+            "risk": [0.1] * 60 + [0.01] * 40,
         }
     )
     found = expected_bans(scores, {"carrier": 0.1, "team": 0.05})
