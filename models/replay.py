@@ -94,9 +94,9 @@ class Replay:
     """What a replay found.
 
     rows: one a line and scored day: day, line_id, carrier, number_pool, team, age_days, pool_lines; of the latest model risk_{h}d
-    and promised_from; the headline scores champion, rule, logistic and frozen (NaN where there was none); ban_{h}d (NaN: not mature or
-    censored), days_to_ban (infinite: none known), reason of that ban. trainings: in order. known_until: a day number; delay:
-    days. bans, left: as models.labels.Outcomes has them.
+    and promised_from; the headline scores champion, rule, logistic and frozen (NaN where there was none); ban_{h}d (NaN: not
+    mature or censored), days_to_ban (infinite: none known), reason of that ban. trainings: in order. known_until: a day number;
+    delay: days. bans, left: as models.labels.Outcomes has them.
     """
 
     rows: pd.DataFrame
