@@ -100,7 +100,7 @@ def warned(judged: Judged, score: np.ndarray, size: float, horizon: int) -> pd.D
     within = frame["days"] < horizon
     frame["ban"] = frame["group"] + np.where(np.isfinite(frame["days"]), frame["days"], 0)
     frame["days"] = frame["days"].where(place <= np.maximum(limit, 1) + 1e-9)
-    return frame[within].groupby(["line", "ban"], as_index=False)["days"].max()
+    return frame[within].groupby(["line", "ban"])["days"].max().reset_index()
 
 
 def _warning(judged: Judged, score: np.ndarray, flags: int, horizon: int) -> dict[str, float]:

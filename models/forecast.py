@@ -289,7 +289,7 @@ class _Learner:
         own = parameters(self.settings, self.directions, learn.banned, seed)
         if check is None:
             return lgb.train(own, data, num_boost_round=rounds)
-        stop = [lgb.early_stopping(PATIENCE, verbose=False)]
+        stop: list[Callable[..., object]] = [lgb.early_stopping(PATIENCE, verbose=False)]
         return lgb.train(own, data, num_boost_round=rounds, valid_sets=[self._data(check, offsets, data)], callbacks=stop)
 
     def _data(self, which: Examples, offsets: np.ndarray, reference: lgb.Dataset | None = None) -> lgb.Dataset:

@@ -75,7 +75,7 @@ def last_midnight(lake: Lake, until: date | None) -> int:
 def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter: Mapping[str, int] | None = None) -> Task:
     """The training task of a table of snapshots.
 
-    stricter: carrier -> day number since which it has been stricter; its rows from before count `train.stale_weight` when learning.
+    stricter: carrier -> day number since which it has been stricter; its earlier rows count `train.stale_weight` when learning.
     """
     headline = settings.train.headline
     outcome = data.labels[label_name(headline)].to_numpy()

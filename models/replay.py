@@ -143,7 +143,8 @@ def replay(
                 champion = new
             if trained is not None:
                 trained(new)
-        tell(f"{day_date(day)}: score", share)
+        else:
+            tell(f"{day_date(day)}: score", share)
         parts.append(_scored(store.read(day), trainings, champion, settings))
     rows = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     if rows.empty:

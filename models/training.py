@@ -128,6 +128,7 @@ def train(
             bans=task.bans,
             trained_until=task.meta["trained_until"],
             experiment=run.experiment_id,
+            degree=final.degree,
             missing=task.missing,
             notes=[*task.notes, *final.notes],
             tuning=tuned.plain() if tuned else None,

@@ -343,6 +343,7 @@ def _training_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     verdict = "champion" if report["promoted"] else "not promoted"
     lines = [
         ("model", f"{report['version']}, {verdict}: {report['why']}"),
+        ("degree", f"{report['degree']} model"),
         ("learned from", f"{report['rows']:,} rows with {report['bans']:,} bans, until {report['trained_until'] or 'the end'}"),
     ]
     for name in _SHOWN:

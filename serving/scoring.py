@@ -245,6 +245,7 @@ def _summary(forecast: Forecast, version: Version, alias: str, scores: pd.DataFr
         "expected_bans": round(float(scores[headline].sum()), 1),
         "horizon_days": forecast.meta["headline"],
         "kind": forecast.meta["kind"],
+        "degree": forecast.meta.get("degree", forecast.meta["kind"]),
         "model": _label(version),
         "alias": alias,
         "run_id": version.run_id,
