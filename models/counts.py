@@ -115,7 +115,7 @@ def measure(
 
 
 def expected_bans(scores: pd.DataFrame, dispersion: dict[str, float], level: float = LEVEL) -> list[dict[str, Any]]:
-    """Bans to expect within the horizon, by each of "carrier" and "team" that `dispersion` has a phi for; `scores` has `risk` too.
+    """Bans to expect within the horizon, by "carrier" and "team" where `dispersion` has a phi; `scores` has these and `risk`.
 
     One entry a group, most bans first: by, group (None: not said), lines, expected, low, high, level. A column that is empty or
     absent gives none.

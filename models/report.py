@@ -12,7 +12,8 @@ class TrainReport:
 
     version: "name/number" in the registry. promoted: it is the champion now; why: the gate's word. metrics: of the headline
     horizon on the test period, by who is judged (model, rule, logistic, champion). horizons: the model's at each horizon.
-    rows, bans: what it learnt from. degree: "full", or "regularised" where bans are few (models.forecast). missing: source -> features it would have given. experiment: the MLflow experiment's id.
+    rows, bans: what it learnt from. degree: "full", or "regularised" where bans are few (models.forecast). missing: source ->
+    features it would have given. experiment: the MLflow experiment's id.
     tuning: as models.tuning.Tuned.plain() gives it, where settings were looked for.
     """
 
