@@ -188,13 +188,10 @@ class _Learner:
         for bag in range(self.settings.train.bags if share < 1 else 0):
             boosters.append(self._grow(everything, offsets, rounds, self.seed + 1000 * bag))
         linear = self._lines(everything, offsets, [strength])[0]
-        notes = []
-        if merged is None:
-            notes.append("no ban in the checked rows; calibrated on the rows learnt from")
-            trees = [np.asarray(booster.predict(self._columns(everything), raw_score=True)) for booster in boosters]
-            straight = linear.margin(self.sample.values[everything.row])
-            margin = _blend(share, straight, np.mean(trees, axis=0) if trees else 0.0) + offsets[everything.interval]
-            merged = Checked(margin, everything)
+        trees = [np.asarray(booster.predict(self._columns(everything), raw_score=True)) for booster in boosters]
+        straight = linear.margin(self.sample.values[everything.row])
+        margin = _blend(share, straight, np.mean(trees, axis=0) if trees else 0.0) + offsets[everything.interval]
+        curves, notes = self._curves(merged, Checked(margin, everything))
         if self.degree == REGULARISED:
             notes.append(
                 f"{self.bans} bans to learn from: a regularised model alone, trees are grown from {FEW_BANS} bans on "
@@ -207,7 +204,7 @@ class _Learner:
             boosters=[booster.model_to_string() for booster in boosters],
             linear=linear,
             offsets=offsets,
-            curves=self._curves(merged),
+            curves=curves,
             chosen={"rounds": rounds, "strength": strength, "share": share},
             importance=(1 - share) * _unit(gain) + share * _unit(np.abs(linear.weight)),
             degree=self.degree,
@@ -218,7 +215,8 @@ class _Learner:
         """Rounds, strength of the ridge, share of the straight part; and the checked examples under that choice."""
         alone = self.degree == REGULARISED
         if not checks:
-            return min(100, self.settings.train.rounds), self.strengths[len(self.strengths) // 2], 1.0 if alone else 0.5, None
+            rounds = 0 if alone else min(100, self.settings.train.rounds)
+            return rounds, self.strengths[len(self.strengths) // 2], 1.0 if alone else 0.5, None
         rounds = round(float(np.mean([check.rounds for check in checks])))
         trees, straight = (np.concatenate([getattr(check, name) for check in checks]) for name in ("trees", "straight"))
         parts = [check.examples for check in checks]
@@ -231,23 +229,40 @@ class _Learner:
             share = SHARES[int(np.argmin([_loss(_blend(s, straight[:, place], trees), seen, self.count) for s in SHARES]))]
         return rounds, self.strengths[place], share, Checked(_blend(share, straight[:, place], trees), seen)
 
-    def _curves(self, checked: Checked) -> dict[int, Curve]:
-        """A curve for the hazard of each interval, by the horizon that ends it."""
-        seen, weight = checked.examples, checked.examples.weight
-        half = self.settings.train.calibration_half_life
-        if self.sample.days is not None and half:
-            # The level of bans drifts; what was seen last says most about what comes.
-            age = self.sample.days.max() - self.sample.days[seen.row]
-            weight = weight * 0.5 ** (age / half)
+    def _curves(self, checked: Checked | None, learnt: Checked) -> tuple[dict[int, Curve], list[str]]:
+        """A curve for the hazard of each interval, by the horizon that ends it; and notes.
+
+        Where the checked rows show no ban in an interval, they say nothing of who is at risk in it: the rows learnt from do.
+        """
         # A ban stands in an interval of every snapshot that lies so many days before it.
         evidence = np.minimum(1.0, self.settings.train.every_days / lengths(self.horizons))
         if self.horizons == (0,):
             evidence = np.ones(1)
-        curves = {}
+        curves, lacking = {}, []
         for place, horizon in enumerate(self.horizons):
-            own = seen.interval == place
-            curves[horizon] = calibrate(checked.margin[own], seen.banned[own], weight[own], float(evidence[place]))
-        return curves
+            source, own = learnt, learnt.examples.interval == place
+            if checked is not None:
+                shown = checked.examples.interval == place
+                if checked.examples.banned[shown].any():
+                    source, own = checked, shown
+                else:
+                    lacking.append(horizon)
+            seen = source.examples.take(own)
+            curves[horizon] = calibrate(source.margin[own], seen.banned, self._say(seen), float(evidence[place]))
+        if checked is None:
+            return curves, ["no ban in the checked rows; calibrated on the rows learnt from"]
+        return curves, [
+            f"horizon {horizon}: no ban in the checked rows; calibrated on the rows learnt from" for horizon in lacking
+        ]
+
+    def _say(self, seen: Examples) -> np.ndarray:
+        """How much each example counts in the calibration."""
+        half = self.settings.train.calibration_half_life
+        if self.sample.days is None or not half:
+            return seen.weight
+        # The level of bans drifts; what was seen last says most about what comes.
+        age = self.sample.days.max() - self.sample.days[seen.row]
+        return np.asarray(seen.weight * 0.5 ** (age / half))
 
     def _examples(self, rows: np.ndarray) -> Examples:
         return examples(self.sample.labels, self.sample.weight, rows)
