@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -273,7 +274,7 @@ class _Learner:
 
     def _grow(self, learn: Examples, offsets: np.ndarray, rounds: int, seed: int, check: Examples | None = None) -> lgb.Booster:
         data = self._data(learn, offsets)
-        stop = {}
+        stop: dict[str, Any] = {}
         if check is not None:
             stop = {
                 "valid_sets": [self._data(check, offsets, data)],

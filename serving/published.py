@@ -113,8 +113,8 @@ class Forecast:
     def contributions(self, frame: pd.DataFrame, horizon: int | None = None) -> np.ndarray:
         """What each feature adds to the margin (n, F) until a horizon (headline by default), without the bias.
 
-        Exact SHAP in log-odds, of the trees (mean over boosters) and the straight part, as the mean of the days until the horizon:
-        intervals count by their length. For a rule, value over limit.
+        Exact SHAP in log-odds, of the trees (mean over boosters) and the straight part, as the mean of the days until the
+        horizon: intervals count by their length. For a rule, value over limit.
         """
         return self._contributions(self.matrix(frame), self.meta["headline"] if horizon is None else horizon)
 
@@ -446,7 +446,7 @@ def python_model() -> Any:
     from mlflow.pyfunc import PythonModel
 
     class Published(PythonModel):
-        """Takes the frame that Forecast.score takes and gives its scores; as_of as text, so that JSON can carry them."""
+        """Takes the frame that Forecast.score takes and gives its scores, so that JSON can carry them: as_of as text, no NaN."""
 
         def load_context(self, context):  # type: ignore[no-untyped-def]
             self.forecast = Forecast.read(context.artifacts["bundle"])
@@ -455,6 +455,7 @@ def python_model() -> Any:
             scores = self.forecast.score(model_input)
             if "as_of" in scores.columns:
                 scores["as_of"] = scores["as_of"].dt.strftime("%Y-%m-%d").astype(object).where(scores["as_of"].notna(), None)
+                scores["days_to_red"] = scores["days_to_red"].astype(object).where(scores["days_to_red"].notna(), None)
             return scores
 
     return Published()

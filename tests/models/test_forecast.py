@@ -328,7 +328,8 @@ def test_an_interval_without_checked_bans_is_calibrated_on_what_was_learnt_and_a
     assert found.notes == ["horizon 1: no ban in the checked rows; calibrated on the rows learnt from"]
     assert set(found.curves) == {1, 7}
     hazard = found.curves[1](margins_of(found, own.values)[:, 0])
-    assert hazard.mean() == pytest.approx(own.labels[1].mean(), rel=0.3) and hazard.max() > 2 * hazard.min()
+    assert hazard.mean() == pytest.approx(own.labels[1].mean(), rel=0.3)
+    assert np.ptp(hazard) > 0.01, "and it still tells one row from another"
     nobody = Sample(own.values, {7: own.labels[7], 1: np.zeros(600)}, own.weight)
     risk = published(tmp_path / "b", fit(nobody, folds, DIRECTIONS, settings, headline=7)).risks(frame(own.values))
     assert (risk[:, 0] < 0.01).all(), "nobody was banned within a day"

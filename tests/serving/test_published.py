@@ -59,7 +59,9 @@ def test_risks_are_probabilities_that_never_fall_with_the_horizon_and_ranks_are_
     for reasons in scores["reasons"]:
         given_ = [reason["contribution"] for reason in reasons]
         assert len(given_) <= 3 and given_ == sorted(given_, reverse=True) and all(value > 0 for value in given_)
-    json.dumps(scores.drop(columns="as_of").to_dict("records"), allow_nan=False)
+    json.dumps(scores.drop(columns=["as_of", "days_to_red"]).to_dict("records"), allow_nan=False)
+    days = scores["days_to_red"]
+    assert (days.isna() | days.between(0, 365)).all()
 
 
 def with_interval(frame: pd.DataFrame, interval: int) -> np.ndarray:
@@ -144,7 +146,7 @@ def test_the_columns_are_those_of_the_contract(forecasts):
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("horizon", HORIZONS)
 def test_contributions_add_up_to_the_mean_margin_of_the_days_until_the_horizon(tmp_path, horizon, share):
-    """Intervals count by their length. What the offsets and the interval itself add is the base, the same for all lines' features."""
+    """Intervals count by their length; what the interval itself adds is no feature's, and the offsets are no part of it."""
     forecast = Forecast.read(time_bundle(tmp_path / "b", linear={**LINE, "share": share}))
     frame = lines(100, seed=4)
     days = {interval: np.diff([0, *HORIZONS])[interval] for interval in range(HORIZONS.index(horizon) + 1)}
@@ -199,14 +201,15 @@ def test_levels_follow_thresholds_or_the_lines_that_ops_can_handle(forecasts):
 
 
 def test_a_line_is_red_when_the_days_until_red_are_within_the_headline(forecasts):
-    for kind in ("time", "rule"):
-        forecast, frame = forecasts[kind], lines(300, seed=13)
-        scores = forecast.score(frame, levels={"red": 0.2})
+    frame = lines(300, seed=13)
+    for kind, level in (("time", 0.2), ("rule", 0.06)):
+        forecast = forecasts[kind]
+        scores = forecast.score(frame, levels={"red": level})
         days = scores["days_to_red"].to_numpy()
         red = (scores["level"] == "red").to_numpy()
         assert 0 < red.sum() < 300 and np.isnan(days[~red]).sum() < (~red).sum()
         assert (days[red] <= 7 * (1 + 1e-12)).all() and not (days[~red] < 7).any()
-        np.testing.assert_array_equal(days, days_until(forecast.risks(frame), HORIZONS, 0.2))
+        np.testing.assert_array_equal(days, days_until(forecast.risks(frame), HORIZONS, level))
     assert (forecasts["time"].score(frame, levels={"red": 0.0})["days_to_red"] == 0).all()
     assert forecasts["time"].score(frame, levels={"red": 1.0})["days_to_red"].isna().all()
 
