@@ -111,13 +111,22 @@ class _Files:
         self.temporary.rmdir()
 
 
-def make_world(kind: str, folder: Path, lines: int, days: int, calls_per_line_day: float, seed: int) -> dict[str, Any]:
+def make_world(
+    kind: str,
+    folder: Path,
+    lines: int,
+    days: int,
+    calls_per_line_day: float,
+    seed: int,
+    stricter: tuple[int, int] | None = None,
+) -> dict[str, Any]:
     """Write a world of a kind (threshold, complaints, pool, quality) and its truth; what it holds, as counts.
 
+    stricter: a carrier (0 to 4) and the day from which it bans at twice the hazard.
     lines: rows of the table; about a quarter is activated, and a tenth given up, while the world runs.
     """
     files = _Files(folder, HABITS[kind])
-    world = _World(kind, files, lines, days, calls_per_line_day, seed)
+    world = _World(kind, files, lines, days, calls_per_line_day, seed, stricter)
     for day in range(days):
         world.live(day)
     world.close()
@@ -127,7 +136,17 @@ def make_world(kind: str, folder: Path, lines: int, days: int, calls_per_line_da
 
 
 class _World:
-    def __init__(self, kind: str, files: _Files, n: int, days: int, calls: float, seed: int) -> None:
+    def __init__(
+        self,
+        kind: str,
+        files: _Files,
+        n: int,
+        days: int,
+        calls: float,
+        seed: int,
+        stricter: tuple[int, int] | None = None,
+    ) -> None:
+        self.stricter = stricter
         rng = stream(seed, f"benchmark {kind}")
         self.kind, self.files, self.n, self.days, self.seed, self.usual = kind, files, n, days, seed, calls
         self.calendar = Days(date(2026, 1, 1), 0, days + 1, "Asia/Shanghai")
@@ -167,6 +186,11 @@ class _World:
         now, name = day * MS_PER_DAY, self.calendar.date(day).isoformat()
         able = (self.lines.activated < now) & (self.left > now) & (self.until <= now)
         hazard, hit = self.mechanism.draw(day, able, rng)
+        if self.stricter and day >= self.stricter[1]:
+            # A second toss at the same odds, from chance of its own, so that all else stays as it was.
+            mine = self.lines.carrier == self.stricter[0]
+            hit = hit | (mine & (stream(self.seed, "stricter", day).random(self.n) < hazard))
+            hazard = np.where(mine, 1 - (1 - hazard) ** 2, hazard)
         self._truth(day, np.flatnonzero(able), hazard)
         until = self._ban(now, np.flatnonzero(hit), rng)
         self.mechanism.banned(day, np.flatnonzero(hit))
@@ -372,8 +396,15 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=180, help="days of history")
     parser.add_argument("--calls", type=float, default=40, help="calls a line places a day, about")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same world")
+    parser.add_argument(
+        "--stricter", metavar="CARRIER@DAY", help="carrier 1 to 5 that bans at twice the hazard from a day on, as 3@120"
+    )
     given = parser.parse_args()
-    print(make_world(given.kind, given.folder, given.lines, given.days, given.calls, given.seed))
+    stricter = None
+    if given.stricter:
+        carrier, day = given.stricter.split("@")
+        stricter = int(carrier) - 1, int(day)
+    print(make_world(given.kind, given.folder, given.lines, given.days, given.calls, given.seed, stricter))
 
 
 if __name__ == "__main__":

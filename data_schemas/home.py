@@ -34,6 +34,11 @@ class Home:
         return self.root / "mlartifacts"
 
     @property
+    def tuning_db(self) -> Path:
+        """The trials of all tunings (see models.tuning); safe to remove, tuning then starts anew."""
+        return self.root / "tuning.db"
+
+    @property
     def prefect(self) -> Path:
         """Prefect's own folder, where no server is set."""
         return self.root / "prefect"
@@ -48,6 +53,10 @@ class Home:
         """Bundles of registered versions, downloaded and checked."""
         return self.root / "model-cache"
 
+    def model_card(self, version: str) -> Path:
+        """The page of the card of a registered version ("name/number") that was trained here; its texts lie beside it."""
+        return self.root / "models" / version / "model-card.html"
+
     @property
     def scores(self) -> Path:
         """All days of scores."""
@@ -57,6 +66,10 @@ class Home:
         """The scores of one day."""
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
 
+    def backtest_folder(self, first: date, last: date) -> Path:
+        """A replay of history: backtest.html, backtest.json, scored.parquet."""
+        return self.root / "backtests" / f"{first.isoformat()}_{last.isoformat()}"
+
     def report_folder(self, as_of: date) -> Path:
-        """The ranking of one day: ranking.html, ranking.xlsx, ranking.csv."""
+        """The ranking of one day: ranking.html, ranking.xlsx, ranking.csv, and the card of its model where there is one."""
         return self.root / "reports" / as_of.isoformat()

@@ -53,10 +53,19 @@ class TrainSettings(_Section):
     warmup_days: int = Field(default=14, ge=1, description="First days of calls without snapshots, for windows to fill.")
     bags: int = Field(default=3, ge=1, description="Models averaged, each from another seed.")
     calibration_half_life: float = Field(
-        default=28.0, ge=0, description="Days in which a checked row loses half its say in the calibration; 0: all say the same."
+        default=84.0, ge=0, description="Days in which a checked row loses half its say in the calibration; 0: all say the same."
     )
     learning_rate: float = Field(default=0.05, gt=0, description="Step of the boosting.")
     leaves: int = Field(default=15, ge=2, description="Leaves of a tree.")
+    feature_fraction: float = Field(default=0.3, gt=0, le=1, description="Share of the features that a tree may look at.")
+    bagging_fraction: float = Field(default=0.7, gt=0, le=1, description="Share of the rows that a tree is grown on.")
+    lambda_l2: float = Field(default=5.0, ge=0, description="Pull of every leaf towards no opinion (L2).")
+    min_data: int | None = Field(
+        default=None, ge=1, description="Rows that a leaf needs; by the number of bans (10 to 60) when not given."
+    )
+    stale_weight: float = Field(
+        default=0.3, gt=0, le=1, description="What a row counts that is older than its carrier's last change of policy."
+    )
     rounds: int = Field(default=400, ge=10, description="Trees at the most; fewer when the validation period says so.")
     flags: int = Field(default=50, ge=1, description="Lines ops can look at a week: the k of precision at k.")
     min_bans: int = Field(default=30, ge=1, description="Bans needed before a model is trained.")
@@ -79,12 +88,15 @@ class RuleSettings(_Section):
 class LevelSettings(_Section):
     """What makes a line red, orange or yellow."""
 
-    mode: Literal["threshold", "capacity"] = Field(
-        default="threshold", description="By probability, or by how many lines ops can handle."
+    mode: Literal["threshold", "capacity", "promise"] = Field(
+        default="threshold",
+        description="By probability, by how many lines ops can handle, or red from where the model promises its precision.",
     )
     red: float = Field(default=0.30, ge=0, le=1, description="Headline risk from which a line is red.")
     orange: float = Field(default=0.15, ge=0, le=1, description="Headline risk from which a line is orange.")
     yellow: float = Field(default=0.05, ge=0, le=1, description="Headline risk from which a line is yellow.")
+    promise: float = Field(default=0.30, gt=0, lt=1, description="Share of red lines that is banned, at the least, as promised.")
+    confidence: float = Field(default=0.90, gt=0, lt=1, description="Confidence of that promise.")
     red_lines: int = Field(default=20, ge=0, description="Lines that can be red, by rank, in capacity mode.")
     orange_lines: int = Field(default=50, ge=0, description="Further lines that can be orange in capacity mode.")
     yellow_lines: int = Field(default=100, ge=0, description="Further lines that can be yellow in capacity mode.")

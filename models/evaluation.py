@@ -87,22 +87,30 @@ def _at(judged: Judged, score: np.ndarray, size: float) -> dict[str, float]:
     return {"precision": mean[0], "recall": found, "attainable_precision": mean[1], "lift": mean[0] / rate}
 
 
-def _warning(judged: Judged, score: np.ndarray, flags: int, horizon: int) -> dict[str, float]:
-    """Days of warning (where any) and the share of banned lines that were flagged at all, flagging `flags` lines a snapshot."""
+def warned(judged: Judged, score: np.ndarray, size: float, horizon: int) -> pd.DataFrame:
+    """One row a ban that comes within `horizon` days of a snapshot with its line: line, ban (day), days of warning.
+
+    days: from the first such snapshot that has the line among its top rows to the ban; NaN where none has. size: rows that are
+    flagged a snapshot, or their share (< 1).
+    """
     frame = pd.DataFrame({"group": judged.group, "line": judged.lines, "days": judged.days_to_ban, "weight": judged.weight})
     order = np.argsort(-score, kind="stable")
     place = frame.iloc[order].groupby("group")["weight"].cumsum().sort_index()
+    limit = frame.groupby("group")["weight"].transform("sum") * size if size < 1 else size
     within = frame["days"] < horizon
     frame["ban"] = frame["group"] + np.where(np.isfinite(frame["days"]), frame["days"], 0)
-    banned = frame[within]
-    if banned.empty:
+    frame["days"] = frame["days"].where(place <= np.maximum(limit, 1) + 1e-9)
+    return frame[within].groupby(["line", "ban"], as_index=False)["days"].max()
+
+
+def _warning(judged: Judged, score: np.ndarray, flags: int, horizon: int) -> dict[str, float]:
+    """Days of warning (where any) and the share of banned lines that were flagged at all, flagging `flags` lines a snapshot."""
+    bans = warned(judged, score, flags, horizon)
+    if bans.empty:
         return {}
-    flagged = banned[place[within] <= flags + 1e-9]
-    earliest = flagged.groupby(["line", "ban"])["days"].max()
-    total = banned.groupby(["line", "ban"]).ngroups
-    found = {"bans_warned_share": len(earliest) / total}
-    if len(earliest):
-        found["days_of_warning_median"] = float(earliest.median())
+    found = {"bans_warned_share": float(bans["days"].notna().mean())}
+    if bans["days"].notna().any():
+        found["days_of_warning_median"] = float(bans["days"].median())
     return found
 
 

@@ -10,9 +10,8 @@ only the folds on which the number of trees is chosen and the probabilities are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -21,7 +20,7 @@ from sklearn.metrics import log_loss
 
 from data_schemas.settings import Settings
 from models.calibration import Curve, calibrate
-from models.hazard import Examples, base_odds, examples, lengths
+from models.hazard import FIELDS, Examples, base_odds, cumulative, examples, lengths
 from models.linear import STRENGTHS, Linear, fit_linear
 
 Progress = Callable[[str, float], None]
@@ -58,10 +57,15 @@ class Sample:
 
 @dataclass
 class Checked:
-    """Examples that no part of the forecast has learnt from, by the margin of the forecast: margin (m,), examples (m,)."""
+    """Rows that were forecast by a model that had not learnt from them, and lay later in time.
 
-    margin: np.ndarray
-    examples: Examples
+    row: index into the sample (r,). risks: by horizon (r, K), once calibrated. blind: the model had learnt from them after all,
+    for want of others.
+    """
+
+    row: np.ndarray
+    risks: np.ndarray
+    blind: bool
 
 
 @dataclass
@@ -81,6 +85,7 @@ class Fitted:
     chosen: dict[str, float]
     importance: np.ndarray
     degree: str
+    checked: Checked
     notes: list[str] = field(default_factory=list)
 
 
@@ -92,11 +97,11 @@ def parameters(settings: Settings, directions: Sequence[int], banned: np.ndarray
         "objective": "binary",
         "learning_rate": settings.train.learning_rate,
         "num_leaves": 2 * settings.train.leaves + 1 if often else settings.train.leaves,
-        "min_data_in_leaf": int(np.clip(bans // 10, 10, 20 if often else 60)),
-        "feature_fraction": 0.3,
-        "bagging_fraction": 0.7,
+        "min_data_in_leaf": settings.train.min_data or int(np.clip(bans // 10, 10, 20 if often else 60)),
+        "feature_fraction": settings.train.feature_fraction,
+        "bagging_fraction": settings.train.bagging_fraction,
         "bagging_freq": 1,
-        "lambda_l2": 5.0,
+        "lambda_l2": settings.train.lambda_l2,
         "max_bin": 63,
         "monotone_constraints": [*directions, 0] if any(directions) else None,
         "num_threads": settings.threads,
@@ -133,22 +138,30 @@ def fit(
     return learner.finish(checks, headline)
 
 
-def losses(sample: Sample, folds: Sequence[Fold], directions: Sequence[int], settings: Settings) -> Iterator[float]:
-    """Log loss of the trees on the checked rows of each fold, the earliest fold first: what tuning makes small."""
+def fold_loss(sample: Sample, fold: Fold, directions: Sequence[int], settings: Settings) -> float | None:
+    """Out-of-time log loss of what one part of a fold teaches; None where either part lacks a class."""
     learner = _Learner(sample, directions, settings)
-    for fold in reversed(folds):
-        if check := learner.check(fold, straight=False):
-            yield _loss(check.trees, check.examples, learner.count)
+    learner.strengths = STRENGTHS[:1]
+    found = learner.check(fold)
+    if found is None:
+        return None
+    at = found.place, found.examples.interval
+    return min(_loss(_blend(share, found.straight[0], found.trees)[at], found.examples, learner.count) for share in SHARES)
 
 
 @dataclass
 class _Check:
-    """Checked examples: margins of the trees (m,) and of the straight part at each strength (m, S)."""
+    """Checked rows: row (r,), margins of the trees (r, K) and of the straight part at each strength (S, r, K).
+
+    examples: of these rows (m,), and the place of each among them.
+    """
 
     rounds: int
+    row: np.ndarray
     trees: np.ndarray
     straight: np.ndarray
     examples: Examples
+    place: np.ndarray
 
 
 class _Learner:
@@ -164,41 +177,53 @@ class _Learner:
         self.degree = REGULARISED if self.bans < FEW_BANS else FULL
         self.strengths = STRENGTHS[:1] if self.degree == REGULARISED else STRENGTHS
 
-    def check(self, fold: Fold, straight: bool = True) -> _Check | None:
+    def check(self, fold: Fold) -> _Check | None:
         """Learn on one part of a fold and look at the other; None where either lacks a class."""
         learn, check = (self._examples(rows) for rows in fold)
         if any(len(np.unique(part.banned)) < 2 for part in (learn, check)):
             return None
         offsets = base_odds(learn, self.count)
-        rounds, trees = 0, np.zeros(len(check.row))
+        rows = fold[1]
+        rounds, trees = 0, np.zeros((len(rows), self.count))
         if self.degree == FULL:
             booster = self._grow(learn, offsets, self.settings.train.rounds, self.seed, check)
             rounds = max(LEAST_ROUNDS, booster.best_iteration)
-            trees = np.asarray(booster.predict(self._columns(check), raw_score=True, num_iteration=rounds))
-            trees = trees + offsets[check.interval]
-        lines = self._lines(learn, offsets, self.strengths) if straight else []
-        margins = [line.margin(self.sample.values[check.row]) + offsets[check.interval] for line in lines]
-        return _Check(rounds, trees, np.column_stack(margins) if margins else np.empty((len(trees), 0)), check)
+            trees = self._trees([booster], rows, rounds) + offsets
+        lines = self._lines(learn, offsets, self.strengths)
+        margins = [line.margin(self.sample.values[rows])[:, None] + offsets for line in lines]
+        return _Check(rounds, rows, trees, np.stack(margins), check, _places(rows, check.row))
 
     def finish(self, checks: list[_Check], headline: int) -> Fitted:
         """The forecast from all rows, with what the checks chose."""
         everything = self._examples(np.arange(len(self.sample.values)))
         offsets = base_odds(everything, self.count)
-        rounds, strength, share, merged = self._chosen(checks)
+        rounds, strength, share, row, margin, seen = self._chosen(checks)
         boosters = []
         for bag in range(self.settings.train.bags if share < 1 else 0):
             boosters.append(self._grow(everything, offsets, rounds, self.seed + 1000 * bag))
         linear = self._lines(everything, offsets, [strength])[0]
-        trees = [np.asarray(booster.predict(self._columns(everything), raw_score=True)) for booster in boosters]
-        straight = linear.margin(self.sample.values[everything.row])
-        margin = _blend(share, straight, np.mean(trees, axis=0) if trees else 0.0) + offsets[everything.interval]
-        curves, notes = self._curves(merged, Checked(margin, everything))
+        every = np.arange(len(self.sample.values))
+        trees = self._trees(boosters, every, rounds) if boosters else np.zeros((len(every), self.count))
+        learnt = _blend(share, linear.margin(self.sample.values)[:, None], trees) + offsets
+        curves, notes = {}, []
+        for interval, horizon in enumerate(self.horizons):
+            if (seen.banned[seen.interval == interval] == 1).any():
+                curves[horizon] = self._curve(interval, margin[_places(row, seen.row), interval], seen)
+                continue
+            # Checked rows without a ban in an interval do not say who is at risk in it; without any row, not even how much.
+            curves[horizon] = self._curve(interval, learnt[everything.row, interval], everything)
+            if checks:
+                notes.append(f"horizon {horizon}: no ban in the checked rows; calibrated on the rows learnt from")
+        if not checks:
+            notes.append("no ban in the checked rows; calibrated on the rows learnt from")
+            row, margin = every, learnt
         if self.degree == REGULARISED:
             notes.append(
                 f"{self.bans} bans to learn from: a regularised model alone, trees are grown from {FEW_BANS} bans on "
                 f"(degree: {REGULARISED})"
             )
         gain = np.mean([b.feature_importance("gain")[:-1] for b in boosters], axis=0) if boosters else np.zeros(1)
+        hazards = np.column_stack([curves[horizon](margin[:, place]) for place, horizon in enumerate(self.horizons)])
         return Fitted(
             horizons=self.horizons,
             headline=headline,
@@ -209,61 +234,54 @@ class _Learner:
             chosen={"rounds": rounds, "strength": strength, "share": share},
             importance=(1 - share) * _unit(gain) + share * _unit(np.abs(linear.weight)),
             degree=self.degree,
+            checked=Checked(row, cumulative(hazards), not checks),
             notes=notes,
         )
 
-    def _chosen(self, checks: list[_Check]) -> tuple[int, float, float, Checked | None]:
-        """Rounds, strength of the ridge, share of the straight part; and the checked examples under that choice."""
+    def _chosen(self, checks: list[_Check]) -> tuple[int, float, float, np.ndarray, np.ndarray, Examples]:
+        """Rounds, strength of the ridge, share of the straight part; then the checked rows, their margins, their examples."""
         alone = self.degree == REGULARISED
         if not checks:
+            nothing = Examples(*(np.empty(0, dtype=int) for _ in range(4)))
+            share = 1.0 if alone else 0.5
+            middle = self.strengths[len(self.strengths) // 2]
             rounds = 0 if alone else min(100, self.settings.train.rounds)
-            return rounds, self.strengths[len(self.strengths) // 2], 1.0 if alone else 0.5, None
+            return rounds, middle, share, np.empty(0, dtype=int), np.empty((0, self.count)), nothing
         rounds = round(float(np.mean([check.rounds for check in checks])))
-        trees, straight = (np.concatenate([getattr(check, name) for check in checks]) for name in ("trees", "straight"))
+        row, trees = (np.concatenate([getattr(check, name) for check in checks]) for name in ("row", "trees"))
+        straight = np.concatenate([check.straight for check in checks], axis=1)
         parts = [check.examples for check in checks]
-        seen = Examples(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "interval", "banned", "weight"))
-        )
-        place = int(np.argmin([_loss(straight[:, i], seen, self.count) for i in range(len(self.strengths))]))
+        seen = Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
+        at = _places(row, seen.row), seen.interval
+        best = int(np.argmin([_loss(line[at], seen, self.count) for line in straight]))
         share = 1.0
         if not alone:
-            share = SHARES[int(np.argmin([_loss(_blend(s, straight[:, place], trees), seen, self.count) for s in SHARES]))]
-        return rounds, self.strengths[place], share, Checked(_blend(share, straight[:, place], trees), seen)
+            share = SHARES[int(np.argmin([_loss(_blend(s, straight[best], trees)[at], seen, self.count) for s in SHARES]))]
+        return rounds, self.strengths[best], share, row, _blend(share, straight[best], trees), seen
 
-    def _curves(self, checked: Checked | None, learnt: Checked) -> tuple[dict[int, Curve], list[str]]:
-        """A curve for the hazard of each interval, by the horizon that ends it; and notes.
-
-        Where the checked rows show no ban in an interval, they say nothing of who is at risk in it: the rows learnt from do.
-        """
-        # A ban stands in an interval of every snapshot that lies so many days before it.
-        evidence = np.minimum(1.0, self.settings.train.every_days / lengths(self.horizons))
-        if self.horizons == (0,):
-            evidence = np.ones(1)
-        curves, lacking = {}, []
-        for place, horizon in enumerate(self.horizons):
-            source, own = learnt, learnt.examples.interval == place
-            if checked is not None:
-                shown = checked.examples.interval == place
-                if checked.examples.banned[shown].any():
-                    source, own = checked, shown
-                else:
-                    lacking.append(horizon)
-            seen = source.examples.take(own)
-            curves[horizon] = calibrate(source.margin[own], seen.banned, self._say(seen), float(evidence[place]))
-        if checked is None:
-            return curves, ["no ban in the checked rows; calibrated on the rows learnt from"]
-        return curves, [
-            f"horizon {horizon}: no ban in the checked rows; calibrated on the rows learnt from" for horizon in lacking
-        ]
-
-    def _say(self, seen: Examples) -> np.ndarray:
-        """How much each example counts in the calibration."""
+    def _curve(self, interval: int, margin: np.ndarray, seen: Examples) -> Curve:
+        """The curve for the hazard of an interval, from examples (of any interval) and their margins (m,)."""
+        weight = seen.weight
         half = self.settings.train.calibration_half_life
-        if self.sample.days is None or not half:
-            return seen.weight
-        # The level of bans drifts; what was seen last says most about what comes.
-        age = self.sample.days.max() - self.sample.days[seen.row]
-        return np.asarray(seen.weight * 0.5 ** (age / half))
+        if self.sample.days is not None and half:
+            # The level of bans drifts; what was seen last says most about what comes.
+            age = self.sample.days.max() - self.sample.days[seen.row]
+            weight = weight * 0.5 ** (age / half)
+        # A ban stands in an interval of every snapshot that lies so many days before it.
+        evidence = min(1.0, self.settings.train.every_days / lengths(self.horizons)[interval])
+        if self.horizons == (0,):
+            evidence = 1.0
+        own = seen.interval == interval
+        return calibrate(margin[own], seen.banned[own], weight[own], float(evidence))
+
+    def _trees(self, boosters: Sequence[lgb.Booster], rows: np.ndarray, rounds: int) -> np.ndarray:
+        """Mean raw scores of the trees in each interval (r, K), without the offsets."""
+        values = self.sample.values[rows]
+        found = []
+        for interval in range(self.count):
+            columns = np.column_stack([values, np.full(len(rows), interval, dtype="float32")])
+            found.append(np.mean([b.predict(columns, raw_score=True, num_iteration=rounds) for b in boosters], axis=0))
+        return np.column_stack(found)
 
     def _examples(self, rows: np.ndarray) -> Examples:
         return examples(self.sample.labels, self.sample.weight, rows)
@@ -274,14 +292,16 @@ class _Learner:
 
     def _grow(self, learn: Examples, offsets: np.ndarray, rounds: int, seed: int, check: Examples | None = None) -> lgb.Booster:
         data = self._data(learn, offsets)
-        stop: dict[str, Any] = {}
-        if check is not None:
-            stop = {
-                "valid_sets": [self._data(check, offsets, data)],
-                "callbacks": [lgb.early_stopping(PATIENCE, verbose=False)],
-            }
         own = parameters(self.settings, self.directions, learn.banned, seed)
-        return lgb.train(own, data, num_boost_round=rounds, **stop)
+        if check is None:
+            return lgb.train(own, data, num_boost_round=rounds)
+        return lgb.train(
+            own,
+            data,
+            num_boost_round=rounds,
+            valid_sets=[self._data(check, offsets, data)],
+            callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+        )
 
     def _data(self, which: Examples, offsets: np.ndarray, reference: lgb.Dataset | None = None) -> lgb.Dataset:
         return lgb.Dataset(
@@ -306,7 +326,13 @@ class _Learner:
         )
 
 
-def _blend(share: float, straight: np.ndarray, trees: np.ndarray | float) -> np.ndarray:
+def _places(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where among `rows` (each there once) the wanted ones are."""
+    order = np.argsort(rows, kind="stable")
+    return order[np.searchsorted(rows[order], wanted)]
+
+
+def _blend(share: float, straight: np.ndarray, trees: np.ndarray) -> np.ndarray:
     return share * straight + (1 - share) * trees
 
 

@@ -2,8 +2,8 @@
 
 Horizons 1, 3, 7 and 14 days make the intervals [0, 1), [1, 3), [3, 7) and [7, 14). A row that is still free of a ban when an
 interval begins, and of which is known how the interval ended, is one example of it (Cox 1972; Singer and Willett 1993). So a line
-that was given up after five days still teaches the first two intervals, and a row whose 14 days are not over teaches those that are.
-The risk of a horizon is one less the product of what is left after each interval: it cannot fall as the horizon grows.
+that was given up after five days still teaches the first two intervals, and a row whose 14 days are not over teaches those that
+are. The risk of a horizon is one less the product of what is left after each interval: it cannot fall as the horizon grows.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ class Examples:
     def take(self, which: np.ndarray) -> Examples:
         """Some of them, by index or mask."""
         return Examples(self.row[which], self.interval[which], self.banned[which], self.weight[which])
+
+
+FIELDS = ("row", "interval", "banned", "weight")
 
 
 def examples(labels: Mapping[int, np.ndarray], weight: np.ndarray, rows: np.ndarray) -> Examples:

@@ -25,7 +25,8 @@ DELAY_QUANTILE = 0.99
 class Outcomes:
     """Bans and deactivations as known strictly before local midnight `until`.
 
-    bans: line_id, day (on which the ban began), known_day. left: line_id, left_day. delay: days until a ban is surely known.
+    bans: line_id, day (on which the ban began), known_day, reason (the carrier's, may be missing). left: line_id,
+    left_day. delay: days until a ban is surely known.
     """
 
     bans: pd.DataFrame
@@ -39,7 +40,7 @@ def read_outcomes(lake: Lake, settings: Settings, until: int) -> Outcomes:
     with open_engine(settings) as engine:
         bans = lake.read(engine.con, "bans")
         seen = bans.filter((bans.day < until) & (bans.known_day < until) & (bans.gone_day.isnull() | (bans.gone_day >= until)))
-        struck = engine.frame(seen.select("line_id", "day", "known_day"))
+        struck = engine.frame(seen.select("line_id", "day", "known_day", "reason"))
         lines = lake.read(engine.con, "lines").mutate(left_day=lambda t: local_day(t.deactivated_at, Clock(settings.zone)))
         stands = lines.gone_day.isnull() | (lines.gone_day >= until)
         gone = lines.filter(stands & (lines.known_day < until) & lines.left_day.notnull() & (lines.left_day < until))

@@ -18,7 +18,7 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from models.watch import daily_expected, watch
+from models.watch import daily_expected, latest_change, watch
 
 Progress = Callable[[str, float], None]
 BINS = 10
@@ -205,6 +205,15 @@ def _drift(home: Home, lake: Lake, settings: Settings, scored: dict[date, Path],
         moved.append((stability_index(values[~late], values[late]), name))
     for psi, name in sorted(moved, key=lambda pair: (-pair[0], pair[1]))[:_FEATURES_SHOWN]:
         report.drift.append({"name": name, "kind": "feature", "psi": round(psi, 4), "verdict": verdict(psi)})
+
+
+def changes_of_policy(home: Home, lake: Lake, settings: Settings, known_until: int) -> dict[str, int]:
+    """Carrier -> the day since which it seems stricter, as the scores in the home and what was known by then tell it.
+
+    Only scores of days before local midnight `known_until` count. Empty while there are none.
+    """
+    scored = {day: path for day, path in _scored_days(home).items() if day_number(day) < known_until}
+    return latest_change(_policy(lake, settings, scored, known_until)) if scored else {}
 
 
 def _policy(lake: Lake, settings: Settings, scored: dict[date, Path], known_until: int) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,17 @@ from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from models import bundle
 from models.baselines import rule_limits
+from models.counts import estimate_dispersion
 from models.dataset import Dataset, build_dataset, labelled_batches
 from models.evaluation import Judged
-from models.forecast import Fold, Sample
+from models.forecast import Fitted, Fold, Sample
 from models.labels import as_of_days, days_to_ban, label_name
+from models.monitoring import changes_of_policy
+from models.promise import promises
 from models.report import TrainReport
 from models.split import cut_last
 from models.training import Task, train
+from models.tuning import Budget
 
 Progress = Callable[[str, float], None]
 MODEL = "bancast"
@@ -31,18 +35,25 @@ FOLDS = 3
 
 
 def train_lake(
-    home: Home, settings: Settings, *, until: date | None = None, progress: Progress | None = None, name: str = MODEL
+    home: Home,
+    settings: Settings,
+    *,
+    until: date | None = None,
+    progress: Progress | None = None,
+    name: str = MODEL,
+    budget: Budget | None = None,
 ) -> TrainReport:
     """Train on what was known strictly before local midnight `until` (the end of the records when None), and publish.
 
+    budget: to tune the learner first (see models.tuning).
     Raises BadInput, with nothing registered, where there are too few bans or too little history to learn from.
     """
     tell = progress or (lambda step, share: None)
     lake = Lake(home.lake)
     day = last_midnight(lake, until)
     data = build_dataset(lake, settings, day, lambda step, share: tell(step, 0.5 * share), scratch=home.scratch)
-    task = snapshot_task(data, settings, name)
-    return train(task, home, settings, lambda step, share: tell(step, 0.5 + 0.5 * share))
+    task = snapshot_task(data, settings, name, changes_of_policy(home, lake, settings, day))
+    return train(task, home, settings, lambda step, share: tell(step, 0.5 + 0.5 * share), budget)
 
 
 def last_midnight(lake: Lake, until: date | None) -> int:
@@ -61,8 +72,11 @@ def last_midnight(lake: Lake, until: date | None) -> int:
     return min(day_number(until), seen[-1] + 1)
 
 
-def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
-    """The training task of a table of snapshots."""
+def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter: Mapping[str, int] | None = None) -> Task:
+    """The training task of a table of snapshots.
+
+    stricter: carrier -> day number since which it has been stricter; its rows from before count `train.stale_weight` when learning.
+    """
     headline = settings.train.headline
     outcome = data.labels[label_name(headline)].to_numpy()
     bans = distinct_bans(data, headline)
@@ -101,6 +115,30 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
         own = rows[~np.isnan(labels[horizon][rows])]
         return own, Judged(labels[horizon][own], data.weight[own], days[own], ahead[own], lines[own])
 
+    changed = pd.Series(data.table["carrier"].astype(str)).map(dict(stricter or {})).to_numpy(dtype="float64")
+    fresh = np.where(days < changed, settings.train.stale_weight, 1.0)
+    notes = [
+        f"carrier {carrier} seems stricter since {day_date(day)}: its earlier rows count {settings.train.stale_weight:g}"
+        for carrier, day in sorted((stricter or {}).items())
+    ]
+
+    groups = {name: data.table[name].astype(str).to_numpy() for name in ("carrier", "team")}
+
+    def audit(rows: np.ndarray, fitted: Fitted) -> dict[str, Any]:
+        """What the checked rows say of promises and of the spread of the number of bans; nothing where they are no test."""
+        own = rows[fitted.checked.row]
+        known = ~np.isnan(outcome[own])
+        if fitted.checked.blind or not known.any():
+            return {}
+        risk, own = fitted.checked.risks[known, fitted.horizons.index(headline)], own[known]
+        levels = settings.levels
+        promise = promises(risk, outcome[own], days[own], groups["carrier"][own], headline, levels.promise, levels.confidence)
+        spread = {
+            name: estimate_dispersion(risk, outcome[own], data.weight[own], days[own], group[own], headline)
+            for name, group in groups.items()
+        }
+        return {"promise": promise, "spread": spread}
+
     meta = {
         **common_meta(settings),
         "kind": "time",
@@ -130,7 +168,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
         table=data.table,
         features=names,
         directions=[feature.direction for feature in data.features],
-        sample=Sample(data.table[names].to_numpy(dtype="float32"), labels, data.weight, days),
+        sample=Sample(data.table[names].to_numpy(dtype="float32"), labels, data.weight * fresh, days),
         headline=headline,
         train=train_rows,
         test=test_rows,
@@ -139,9 +177,10 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL) -> Task:
         meta=meta,
         parameters=parameters,
         bans=bans,
+        audit=audit,
         bans_of=lambda rows: distinct_bans(data.take(rows), max(settings.train.horizons)),
         missing=data.missing,
-        notes=[f"{source} not given: {len(lost)} features missing" for source, lost in data.missing.items()],
+        notes=[*notes, *(f"{source} not given: {len(lost)} features missing" for source, lost in data.missing.items())],
     )
 
 

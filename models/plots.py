@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import matplotlib
@@ -47,6 +48,51 @@ def importance_plot(importance: pd.DataFrame, title: str, rows: int = 25) -> Fig
     figure, axes = _blank(title, "share of gain", "", height=0.26 * len(top) + 1.2)
     axes.barh(top["feature"], top["gain"])
     return figure
+
+
+def family_plot(shares: dict[str, float], title: str) -> Figure:
+    """The share of all mean |SHAP| that each family has, largest first."""
+    figure, axes = _blank(title, "share of mean |SHAP|", "", height=0.3 * len(shares) + 1.2)
+    places = range(len(shares))
+    axes.barh(places, list(shares.values())[::-1])
+    axes.set_yticks(places, list(shares)[::-1], parse_math=False)
+    return figure
+
+
+def dependence_plot(curves: list[dict[str, Any]]) -> Figure:
+    """What each feature adds to the log-odds against its value: a dot a row, and a smoothed line.
+
+    curves: of each feature its name, values and shap (both (n,), finite), smooth_x and smooth_y. Says no words but names, so that
+    it can stand in a text of any language.
+    """
+    across = min(3, max(1, len(curves)))
+    down = max(1, -(-len(curves) // across))
+    figure = Figure(figsize=(3.4 * across, 2.6 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, curve in zip(panels, curves, strict=False):
+        axes.axhline(0.0, color="0.7", linewidth=0.8)
+        axes.scatter(curve["values"], curve["shap"], s=5, alpha=0.35, linewidths=0)
+        axes.plot(curve["smooth_x"], curve["smooth_y"], color="C1")
+        # A long tail would squeeze everything else together.
+        tail = max(curve["values"], default=0.0) > 50 * (1 + float(np.median(curve["values"] or [0.0])))
+        if tail and min(curve["values"]) >= 0:
+            axes.set_xscale("symlog", linthresh=1.0)
+        axes.set_xlabel(curve["feature"], parse_math=False, fontsize=8)
+        axes.set_ylabel("SHAP", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels[len(curves) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def svg_text(figure: Figure) -> str:
+    """A picture as an <svg> element to stand in a page: equal pictures, equal text; words stay words."""
+    out = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "bancast", "svg.fonttype": "none"}):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]
 
 
 def _blank(title: str, x: str, y: str, height: float = 5.0) -> tuple[Figure, Any]:

@@ -27,10 +27,12 @@ from models.dataset import build_dataset
 from models.labels import as_of_days, days_to_ban, label_name, labels, read_outcomes
 from models.pipeline import snapshot_task
 from models.training import judge, write_bundle
+from models.watch import daily_expected, latest_change, watch
 from serving.published import Forecast
 
 Progress = Callable[[str, float], None]
-MODEL, CHAMPION, RULE, LOGISTIC = "model", "champion", "rule", "logistic"
+MODEL, CHAMPION, RULE, LOGISTIC, FROZEN = "model", "champion", "rule", "logistic", "frozen"
+"""The latest training; what the gate had in use; both baselines; the first training, never renewed."""
 AGE = "age_days"
 
 
@@ -46,8 +48,9 @@ class FeatureStore:
         if not wanted:
             return
         for table in feature_batches(self.lake, self.settings, wanted, progress, scratch=self.scratch):
-            for day, rows in table.groupby(as_of_days(table)):
-                rows.to_parquet(self._file(int(day)), index=False)
+            number = as_of_days(table)
+            for day in np.unique(number):
+                table[number == day].to_parquet(self._file(int(day)), index=False)
         for day in wanted:
             if not self._file(day).exists():  # no line was eligible
                 table.iloc[:0].to_parquet(self._file(day), index=False)
@@ -70,9 +73,9 @@ class FeatureStore:
 class Learned:
     """A training of the replay.
 
-    day: until which it knew. forecast: what scores (None: nothing could be learnt, `note` says why). twin: what the gate compares.
-    logistic: the logistic regression on the same rows. promoted, why: the gate's word. rows, bans: learnt from. info: more of it,
-    as plain data.
+    day: until which it knew. forecast: what scores; None where nothing could be learnt, `why` says why. twin: what the gate
+    compares. logistic: the logistic regression on the same rows. promoted, why: the gate's word. rows, bans: learnt from.
+    info: more of it, as plain data.
     """
 
     day: int
@@ -90,9 +93,10 @@ class Learned:
 class Replay:
     """What a replay found.
 
-    rows: one a line and scored day: day, line_id, carrier, number_pool, team, age_days, pool_lines, risk_{h}d of the latest model,
-    and the headline scores champion, rule and logistic (NaN where there was none); ban_{h}d (NaN: not mature or censored),
-    days_to_ban (infinite: none known), reason of that ban. trainings: in order. known_until: a day number; delay: days.
+    rows: one a line and scored day: day, line_id, carrier, number_pool, team, age_days, pool_lines; of the latest model risk_{h}d
+    and promised_from; the headline scores champion, rule, logistic and frozen (NaN where there was none); ban_{h}d (NaN: not
+    mature or censored), days_to_ban (infinite: none known), reason of that ban. trainings: in order. known_until: a day number;
+    delay: days. bans, left: as models.labels.Outcomes has them.
     """
 
     rows: pd.DataFrame
@@ -101,6 +105,8 @@ class Replay:
     known_until: int
     delay: int
     fingerprint: str
+    bans: pd.DataFrame
+    left: pd.DataFrame
 
 
 def replay(
@@ -121,32 +127,24 @@ def replay(
     end = max(day for day, rows in lake.rows("calls").items() if rows) + 1
     store = FeatureStore(lake, settings, folder, home.scratch)
     store.make(days, lambda step, share: tell(f"features of the scored days: {step}", 0.15 * share))
-    points = [
-        day for place, day in enumerate(days) if place == 0 or (day - days[0]) // retrain > (days[place - 1] - days[0]) // retrain
-    ]
+    due = [(day - days[0]) // retrain for day in days]
+    points = {day for place, day in enumerate(days) if place == 0 or due[place] > due[place - 1]}
     trainings: list[Learned] = []
     parts: list[pd.DataFrame] = []
     champion: Learned | None = None
     for place, day in enumerate(days):
         share = 0.15 + 0.8 * place / len(days)
         if day in points:
-            step = 0.8 / len(days)
-            new = _learn(
-                lake,
-                settings,
-                day,
-                store,
-                folder / f"model-{day}",
-                champion,
-                lambda what, part, share=share, step=step, day=day: tell(f"{day_date(day)}: {what}", share + step * part),
-            )
+            said = _within(tell, f"{day_date(day)}: ", share, 0.8 / len(days))
+            stricter = _changes(lake, settings, day, parts)
+            new = _learn(lake, settings, day, store, folder / f"model-{day}", champion, stricter, said)
             trainings.append(new)
             if new.promoted:
                 champion = new
             if trained is not None:
                 trained(new)
         tell(f"{day_date(day)}: score", share)
-        parts.append(_scored(store.read(day), trainings[-1], champion, settings))
+        parts.append(_scored(store.read(day), trainings, champion, settings))
     rows = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     if rows.empty:
         raise BadInput(
@@ -157,16 +155,38 @@ def replay(
     rows = pd.concat([rows, labels(rows, outcomes, settings.train.horizons)], axis=1)
     rows["days_to_ban"] = days_to_ban(rows, outcomes)
     rows["reason"] = _reasons(rows, outcomes.bans)
-    return Replay(rows, trainings, list(days), end, outcomes.delay, lake.fingerprint(end))
+    return Replay(rows, trainings, list(days), end, outcomes.delay, lake.fingerprint(end), outcomes.bans, outcomes.left)
+
+
+def _changes(lake: Lake, settings: Settings, day: int, parts: list[pd.DataFrame]) -> dict[str, int]:
+    """Carriers that the watch would call stricter on the morning of a day, by the scores until then."""
+    risks = [f"risk_{horizon}d" for horizon in settings.train.horizons]
+    scores = [(int(part["day"].iloc[0]), part[["line_id", "carrier", *risks]]) for part in parts if part[risks[0]].notna().any()]
+    if not scores:
+        return {}
+    known = read_outcomes(lake, settings, day)
+    daily = daily_expected(scores, known.bans, known.left, day - known.delay, settings.watch.lead_days)
+    return latest_change(watch(daily, settings.watch, known.delay, day))
+
+
+def _within(tell: Progress, prefix: str, start: float, length: float) -> Progress:
+    return lambda step, share: tell(prefix + step, start + length * share)
 
 
 def _learn(
-    lake: Lake, settings: Settings, day: int, store: FeatureStore, folder: Path, champion: Learned | None, tell: Progress
+    lake: Lake,
+    settings: Settings,
+    day: int,
+    store: FeatureStore,
+    folder: Path,
+    champion: Learned | None,
+    stricter: dict[str, int],
+    tell: Progress,
 ) -> Learned:
     """What `bancast train --until DAY` does, without a registry."""
     try:
         data = build_dataset(lake, settings, day, lambda step, share: tell(step, 0.4 * share), batches=store.batches)
-        task = snapshot_task(data, settings)
+        task = snapshot_task(data, settings, stricter=stricter)
     except BadInput as why:
         return Learned(day, None, why=str(why))
     write_bundle(task, folder, settings, lambda step, share: tell(step, 0.4 + 0.5 * share))
@@ -178,28 +198,39 @@ def _learn(
     label = task.sample.labels[task.headline]
     known = ~np.isnan(label)
     straight = logistic_model(task.sample.values[known], label[known], task.sample.weight[known])
-    info = {"features": task.features, "notes": task.notes, "metrics": judged.results, "missing": task.missing}
+    info = {
+        "degree": forecast.meta["degree"],
+        "promised_from": forecast.meta.get("promise", {}).get("from", {}),
+        "features": task.features,
+        "notes": [*task.notes, *forecast.meta["notes"]],
+        "metrics": judged.results,
+    }
     return Learned(
         day, forecast, twin, (task.features, straight), verdict.promoted, verdict.why, len(task.table), task.bans, info
     )
 
 
-def _scored(table: pd.DataFrame, latest: Learned, champion: Learned | None, settings: Settings) -> pd.DataFrame:
+def _scored(table: pd.DataFrame, trainings: list[Learned], champion: Learned | None, settings: Settings) -> pd.DataFrame:
     """The lines of one day with everybody's scores."""
+    latest, first = trainings[-1], next((one for one in trainings if one.forecast is not None), trainings[-1])
     found = table[["as_of", *IDS, AGE]].copy()
     found.insert(0, "day", as_of_days(table) if len(table) else np.array([], dtype=int))
     found["pool_lines"] = table.groupby("number_pool", observed=True)["line_id"].transform("size").astype("float64")
     found[RULE] = rule_scores(table, settings.rule)
     for horizon in settings.train.horizons:
         found[f"risk_{horizon}d"] = np.nan
-    found[CHAMPION] = found[LOGISTIC] = np.nan
+    found["promised_from"] = found[CHAMPION] = found[LOGISTIC] = found[FROZEN] = np.nan
     if latest.forecast is not None and len(table):
         risks = latest.forecast.risks(_with_all(table, latest.forecast))
         for place, horizon in enumerate(latest.forecast.horizons):
             found[f"risk_{horizon}d"] = risks[:, place]
+        known = latest.forecast.meta.get("promise", {}).get("from", {})
+        found["promised_from"] = [known.get(str(name), known.get("", np.nan)) for name in table["carrier"]]
         names, straight = latest.logistic
         if straight is not None:
             found[LOGISTIC] = straight.predict_proba(table[names].to_numpy(dtype="float32"))[:, 1]
+    if first.forecast is not None and len(table):
+        found[FROZEN] = first.forecast.risks(_with_all(table, first.forecast))[:, first.forecast.headline]
     # Until a training has earned the title, the latest one stands in, as in daily scoring.
     if champion is not None and champion.forecast is not None and len(table):
         found[CHAMPION] = champion.forecast.risks(_with_all(table, champion.forecast))[:, champion.forecast.headline]

@@ -13,6 +13,7 @@ class TrainReport:
     version: "name/number" in the registry. promoted: it is the champion now; why: the gate's word. metrics: of the headline
     horizon on the test period, by who is judged (model, rule, logistic, champion). horizons: the model's at each horizon.
     rows, bans: what it learnt from. missing: source -> features it would have given. experiment: the MLflow experiment's id.
+    tuning: as models.tuning.Tuned.plain() gives it, where settings were looked for.
     """
 
     run_id: str
@@ -27,6 +28,7 @@ class TrainReport:
     experiment: str
     missing: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    tuning: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

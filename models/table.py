@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,12 @@ from data_schemas.home import Home
 from data_schemas.settings import Settings
 from models import bundle
 from models.evaluation import Judged
-from models.forecast import Fold, Sample
+from models.forecast import Fitted, Fold, Sample
 from models.pipeline import common_meta, flat_settings
+from models.promise import promises
 from models.report import TrainReport
 from models.training import Task, train
+from models.tuning import Budget
 
 Progress = Callable[[str, float], None]
 TABLE_MODEL = "bancast-table"
@@ -38,9 +41,11 @@ def train_table(
     time: str | None = None,
     name: str = TABLE_MODEL,
     progress: Progress | None = None,
+    budget: Budget | None = None,
 ) -> TrainReport:
     """Train on a table file (Parquet or CSV) and publish.
 
+    budget: to tune the learner first (see models.tuning).
     label: column of 0 and 1 (rows without one are left out). id: column that names a row. time: column by which rows are ordered;
     the file's order when None. The last quarter of the rows judges. Columns that are not numbers are left out, with a note.
     """
@@ -91,6 +96,15 @@ def train_table(
         nobody = np.full(len(rows), np.inf)
         return rows, Judged(banned[rows], weight[rows], np.zeros(len(rows)), nobody, rows)
 
+    def audit(rows: np.ndarray, fitted: Fitted) -> dict[str, Any]:
+        checked, levels = fitted.checked, settings.levels
+        if checked.blind:
+            return {}
+        everyone = np.full(len(checked.row), "")
+        risk, own = checked.risks[:, 0], banned[rows[checked.row]]
+        # Rows of a table are lines, each there once: all of them count.
+        return {"promise": promises(risk, own, np.zeros(len(own)), everyone, 1, levels.promise, levels.confidence)}
+
     parts = [file] if file.is_file() else sorted(path for path in file.rglob("*") if path.is_file())
     digests = [hashlib.sha256(part.read_bytes()).hexdigest() for part in parts]
     fingerprint = digests[0] if file.is_file() else hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -130,10 +144,11 @@ def train_table(
         meta=meta,
         parameters=parameters,
         bans=positives,
+        audit=audit,
         with_rule=False,
         notes=notes,
     )
-    return train(task, home, settings, progress)
+    return train(task, home, settings, progress, budget)
 
 
 def read_table(file: Path, id: str) -> pd.DataFrame:

@@ -161,6 +161,16 @@ class Run:
         good = {f"{prefix}/{key}": float(value) for key, value in values.items() if value == value and abs(value) != float("inf")}
         self._mlflow.log_metrics(good)
 
+    def step(self, name: str, value: float, step: int) -> None:
+        """Log one value of a metric that has one a step."""
+        self._mlflow.log_metric(name, value, step=step)
+
+    @contextmanager
+    def child(self, name: str) -> Iterator[Run]:
+        """A run below this one; marked as failed when the body raises."""
+        with self._mlflow.start_run(run_name=name, nested=True) as run:
+            yield Run(self.registry, run.info.run_id, self.experiment_id)
+
     def tags(self, values: dict[str, str]) -> None:
         """Set tags."""
         self._mlflow.set_tags(values)
@@ -172,6 +182,10 @@ class Run:
     def table(self, rows: Any, name: str) -> None:
         """Keep a frame as CSV."""
         self._mlflow.log_text(rows.to_csv(index=False), name)
+
+    def text(self, text: str, name: str) -> None:
+        """Keep a text."""
+        self._mlflow.log_text(text, name)
 
     def json(self, value: Any, name: str) -> None:
         """Keep plain data as JSON."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from threadpoolctl import threadpool_limits
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.settings import Settings
-from models import bundle, gate, plots, tracking
+from models import bundle, card, gate, plots, tracking
 from models.baselines import logistic_scores, rule_scores
 from models.evaluation import Judged, calibration_table, comparison, evaluate
 from models.forecast import Fitted, Fold, Sample, fit
 from models.report import TrainReport
+from models.tuning import Budget, tune_task
 from serving.published import Forecast, OutdatedBundle
 
 Progress = Callable[[str, float], None]
@@ -35,7 +36,8 @@ class Task:
 
     name: of the registered model. table: ids and features, one row a row. sample: the same as numbers. train, test: row indices;
     train precedes test by the gap. folds_of: row indices -> folds within them. meta: what model.json says besides the fit.
-    judged: the test rows. bans_of: distinct bans among rows. parameters: for MLflow. logistic_row: +1, -1 or 0 a feature.
+    judged: the test rows. audit: the rows that a fit has seen, and the fit -> what
+    model.json says of its checked rows. bans_of: distinct bans among rows. parameters: for MLflow.
     """
 
     name: str
@@ -52,16 +54,43 @@ class Task:
     meta: dict[str, Any]
     parameters: dict[str, Any]
     bans: int
+    audit: Callable[[np.ndarray, Fitted], dict[str, Any]]
     bans_of: Callable[[np.ndarray], int] | None = None
     with_rule: bool = True
     missing: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    def narrowed(self, kept: list[int]) -> Task:
+        """The same task with some of the features alone, by their positions."""
+        return replace(
+            self,
+            features=[self.features[place] for place in kept],
+            directions=[self.directions[place] for place in kept],
+            sample=replace(self.sample, values=self.sample.values[:, kept]),
+            meta={**self.meta, "features": [self.meta["features"][place] for place in kept]},
+        )
 
-def train(task: Task, home: Home, settings: Settings, progress: Progress | None = None) -> TrainReport:
-    """Run a task; see the module. Raises BadInput where the rows cannot teach or judge anything."""
-    tell = progress or (lambda step, share: None)
+
+def train(
+    task: Task, home: Home, settings: Settings, progress: Progress | None = None, budget: Budget | None = None
+) -> TrainReport:
+    """Run a task; see the module. Raises BadInput where the rows cannot teach or judge anything.
+
+    budget: what may be spent on settings of the learner that beat the given ones on the folds before the test rows.
+    """
+    said = progress or (lambda step, share: None)
+    first = 0.5 if budget else 0.0
+
+    def tell(step: str, share: float) -> None:
+        said(step, first + (1 - first) * share)
+
     with tempfile.TemporaryDirectory(prefix="bancast-bundle-") as work, tracking.start_run(home, settings, task.run_name) as run:
+        tuned = None
+        if budget is not None:
+            tuned = tune_task(task, settings, budget, home.tuning_db, run, lambda step, share: said(step, first * share))
+            settings = tuned.settings
+            task.parameters |= tuned.parameters()
+            task.notes += tuned.notes()
         folder = Path(work) / "bundle"
         final, sha256 = write_bundle(task, folder, settings, lambda step, share: tell(step, 0.87 * share))
         tell("evaluate", 0.87)
@@ -71,6 +100,7 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
         results, horizons, scores, judged = found.results, found.horizons, found.scores, found.judged
         run.parameters({**task.parameters, "chosen": final.chosen})
         _log(run, task, results, horizons, scores, judged, final)
+        measured = card.measure(run, task, folder, home, settings, results, horizons, scores, judged)
         tell("publish", 0.92)
         challengers = {who: metrics for who, metrics in results.items() if who in ("rule", "logistic")}
         verdict = gate.decide(results["model"], challengers, results.get("champion"), lost)
@@ -81,6 +111,7 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
             "trained_until": task.meta["trained_until"] or "",
         }
         version = run.publish(folder, task.name, sha256, tags)
+        card.write(run, home, measured, version.label, verdict.promoted, verdict.why, settings.language)
         run.registry.point(version, "challenger")
         if verdict.promoted:
             run.registry.point(version, "champion")
@@ -99,20 +130,23 @@ def train(task: Task, home: Home, settings: Settings, progress: Progress | None 
             experiment=run.experiment_id,
             missing=task.missing,
             notes=[*task.notes, *final.notes],
+            tuning=tuned.plain() if tuned else None,
         )
 
 
 def write_bundle(task: Task, folder: Path, settings: Settings, progress: Progress | None = None) -> tuple[Fitted, str]:
     """Learn twin and model, and write both as a sealed bundle; the model and the SHA-256 of the manifest."""
     tell = progress or (lambda step, share: None)
-    twin = _fit(task, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.45 * share))
-    bundle.write_model(folder / "evaluation", twin, task.meta)
-    final = _fit(task, np.arange(len(task.table)), settings, lambda step, share: tell(step, 0.45 + 0.55 * share))
-    bundle.write_model(folder, final, task.meta)
+    twin = fit_rows(task, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.45 * share))
+    bundle.write_model(folder / "evaluation", twin, {**task.meta, **task.audit(task.train, twin)})
+    everything = np.arange(len(task.table))
+    final = fit_rows(task, everything, settings, lambda step, share: tell(step, 0.45 + 0.55 * share))
+    bundle.write_model(folder, final, {**task.meta, **task.audit(everything, final)})
     return final, bundle.seal(folder)
 
 
-def _fit(task: Task, rows: np.ndarray, settings: Settings, progress: Progress) -> Fitted:
+def fit_rows(task: Task, rows: np.ndarray, settings: Settings, progress: Progress) -> Fitted:
+    """Learn from some rows of a task."""
     sample = Sample(
         task.sample.values[rows],
         {horizon: label[rows] for horizon, label in task.sample.labels.items()},

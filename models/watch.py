@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
-from data_schemas.clock import day_date
+from data_schemas.clock import day_date, day_number
 from data_schemas.settings import WatchSettings
 
 Floats = NDArray[np.float64]
@@ -119,6 +120,13 @@ def policy_alarms(daily: pd.DataFrame, settings: WatchSettings, delay: int = 0) 
     between them; ratio of the two with its 90 % interval, low and high. The statistic restarts after each.
     """
     return [{"carrier": entry["carrier"], **alarm} for entry in watch(daily, settings, delay) for alarm in entry["alarms"]]
+
+
+def latest_change(watched: list[dict[str, Any]]) -> dict[str, int]:
+    """Carrier -> day number since which it seems stricter, of carriers with an alarm; from what `watch` gives."""
+    return {
+        entry["carrier"]: day_number(date.fromisoformat(entry["alarms"][-1]["since"])) for entry in watched if entry["alarms"]
+    }
 
 
 def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int, until: int) -> dict[str, Any]:

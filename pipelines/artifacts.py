@@ -67,6 +67,16 @@ def mlflow_link(report: Mapping[str, Any], tracking_uri: str) -> None:
     )
 
 
+def backtest(report: Mapping[str, Any]) -> None:
+    """The metrics of a backtest, and each scored week; `report` is BacktestReport.to_dict() with `files`."""
+    says = f"{report['first']} to {report['last']}: {report['bans']} bans. Page: {report['files']['html']}"
+    create_table_artifact(key="backtest", table=metric_rows(report["overall"]), description=says)
+    weeks = [
+        {name: round(value, 3) if isinstance(value, float) else value for name, value in week.items()} for week in report["weeks"]
+    ]
+    create_table_artifact(key="backtest-weeks", table=weeks, description="Bans, expected bans and metrics of each scored day")
+
+
 def top_lines(scores: Path, day: str) -> None:
     """The lines of the highest rank in a scores file."""
     create_table_artifact(key="top-lines", table=top_rows(scores, _TOP), description=f"The {_TOP} lines most at risk as of {day}")

@@ -19,7 +19,12 @@ EXAMPLES = {
     "train": (
         "train",
         "train --until 2026-03-01",
+        "train --tune 10m",
         "train --table lines.csv --label banned --id phone",
+    ),
+    "backtest": (
+        "backtest --from 2026-03-01 --to 2026-06-01",
+        "backtest --from 2026-03-01 --to 2026-06-01 --every 7d --retrain 28d --ablation",
     ),
     "score": ("score", "score --as-of 2026-03-01", "score --table new-lines.csv --out scores.csv"),
     "report": ("report", "report --as-of 2026-03-01"),
@@ -31,6 +36,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "ingest": verbs_data.ingest,
     "features": verbs_data.features,
     "train": verbs_model.train,
+    "backtest": verbs_model.backtest,
     "score": verbs_model.score,
     "report": verbs_model.report,
     "monitor": verbs_model.monitor,

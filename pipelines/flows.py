@@ -37,25 +37,51 @@ def features_flow(first: date, last: date, out: str, every: int = 7, home: str =
 
 
 @flow(name="bancast-train", persist_result=False)
-def train_flow(home: str = "bancast-home", until: date | None = None) -> dict[str, Any]:
-    """Train a challenger on what was known before `until` (all when None); it becomes champion only if it is as good."""
+def train_flow(
+    home: str = "bancast-home",
+    until: date | None = None,
+    tune_minutes: float | None = None,
+    tune_trials: int | None = None,
+) -> dict[str, Any]:
+    """Train a challenger on what was known before `until` (all when None); it becomes champion only if it is as good.
+
+    The learner is tuned first where `tune_minutes` or `tune_trials` (the first that is reached) is given.
+    """
     where = Home(Path(home))
     with writing(where):
         open_lake(where)
-        report = steps.train_on_lake(home, until)
+        report = steps.train_on_lake(home, until, tune_minutes, tune_trials)
         artifacts.training(report, steps.tracking_uri(where))
     return report
 
 
 @flow(name="bancast-train-table", persist_result=False)
 def train_table_flow(
-    file: str, label: str, id: str, time: str | None = None, name: str = "bancast-table", home: str = "bancast-home"
+    file: str,
+    label: str,
+    id: str,
+    time: str | None = None,
+    name: str = "bancast-table",
+    home: str = "bancast-home",
+    tune_minutes: float | None = None,
+    tune_trials: int | None = None,
 ) -> dict[str, Any]:
-    """Train on a finished feature table: one row a line (column `id`), one 0/1 column `label`."""
+    """Train on a finished feature table: one row a line (column `id`), one 0/1 column `label`; tuned as in bancast-train."""
     where = Home(Path(home))
     with writing(where):
-        report = steps.train_on_table(home, file, label, id, time, name)
+        report = steps.train_on_table(home, file, label, id, time, name, tune_minutes, tune_trials)
         artifacts.training(report, steps.tracking_uri(where))
+    return report
+
+
+@flow(name="bancast-backtest", persist_result=False)
+def backtest_flow(
+    first: date, last: date, every: int = 7, retrain: int = 28, ablation: bool = False, home: str = "bancast-home"
+) -> dict[str, Any]:
+    """Replay `first` to `last`: at each date a model that knew only what was known then, judged by what came."""
+    with writing(Home(Path(home))):
+        report = steps.replay_history(home, first, last, every, retrain, ablation)
+        artifacts.backtest(report)
     return report
 
 

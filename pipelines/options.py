@@ -29,6 +29,16 @@ def read_days(value: str | int) -> int:
     return int(match[1])
 
 
+def read_minutes(value: str | float) -> float:
+    """A time in minutes from `90s`, `10m` or `1h`."""
+    if isinstance(value, float):
+        return value
+    match = re.fullmatch(r"([1-9]\d{0,5})([smh])", value)
+    if not match:
+        raise typer.BadParameter(f"{value!r} is no length of time; write it as 90s, 10m or 1h")
+    return int(match[1]) * {"s": 1 / 60, "m": 1.0, "h": 60.0}[match[2]]
+
+
 Home = Annotated[Path, typer.Option("--home", metavar="DIR", help="Home: lake, models, scores, reports and bancast.toml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout, and nothing else there.")]
 AsOf = Annotated[

@@ -65,23 +65,65 @@ def write_table(home: str, first: date, last: date, every: int, out: str) -> dic
 
 
 @task(name="Train, evaluate and register", **_PLAIN)
-def train_on_lake(home: str, until: date | None) -> dict[str, Any]:
-    """A challenger from the lake, judged against the champion and both baselines."""
+def train_on_lake(home: str, until: date | None, minutes: float | None = None, trials: int | None = None) -> dict[str, Any]:
+    """A challenger from the lake, judged against the champion and both baselines; tuned first within minutes or trials."""
     from models.pipeline import train_lake
+    from models.tuning import budget_of
 
     where = Home(Path(home))
-    return train_lake(where, load_settings(where.root), until=until, progress=progress("train")).to_dict()
+    told, budget = progress("train"), budget_of(minutes, trials)
+    return train_lake(where, load_settings(where.root), until=until, progress=told, budget=budget).to_dict()
+
+
+@task(name="Replay history", **_PLAIN)
+def replay_history(home: str, first: date, last: date, every: int, retrain: int, ablation: bool) -> dict[str, Any]:
+    """Train and score as of past days, and judge by the bans that came."""
+    from models.backtest_run import FILES, backtest
+
+    where = Home(Path(home))
+    open_lake(where)
+    settings = load_settings(where.root)
+    report, folder, run = backtest(
+        where,
+        settings,
+        first=first,
+        last=last,
+        every=every,
+        retrain=retrain,
+        ablation=ablation,
+        progress=progress("backtest"),
+    )
+    return {**report.to_dict(), "run_id": run, "files": {name.split(".")[-1]: str(folder / name) for name in FILES}}
 
 
 @task(name="Train on a feature table", **_PLAIN)
-def train_on_table(home: str, file: str, label: str, id: str, time: str | None, name: str) -> dict[str, Any]:
+def train_on_table(
+    home: str,
+    file: str,
+    label: str,
+    id: str,
+    time: str | None,
+    name: str,
+    minutes: float | None = None,
+    trials: int | None = None,
+) -> dict[str, Any]:
     """The same from a finished feature table."""
     from models.table import train_table
+    from models.tuning import budget_of
 
     where = Home(Path(home))
-    settings = load_settings(where.root)
-    told = progress("train")
-    return train_table(where, settings, file=Path(file), label=label, id=id, time=time, name=name, progress=told).to_dict()
+    told, budget = progress("train"), budget_of(minutes, trials)
+    return train_table(
+        where,
+        load_settings(where.root),
+        file=Path(file),
+        label=label,
+        id=id,
+        time=time,
+        name=name,
+        progress=told,
+        budget=budget,
+    ).to_dict()
 
 
 @task(name="Fetch the published model", **_REMOTE)

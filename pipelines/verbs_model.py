@@ -36,6 +36,19 @@ def train(
         typer.Option(metavar="COLUMN", help="With --table: column by which rows are ordered; as in the file without it."),
     ] = None,
     name: Name = "bancast-table",
+    tune: Annotated[
+        float | None,
+        typer.Option(
+            "--tune",
+            parser=options.read_minutes,
+            metavar="TIME",
+            help="First look for better settings of the learner, for 90s, 10m or 1h; a search that was stopped goes on.",
+        ),
+    ] = None,
+    tune_trials: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="The same until N settings were tried: reproducible, as no time can be."),
+    ] = None,
     home: Home = DEFAULT_HOME,
     json_: Json = False,
 ) -> Outcome:
@@ -55,15 +68,56 @@ def train(
         from pipelines.flows import train_flow, train_table_flow
 
         if table is not None and label is not None and id_ is not None:
-            report = train_table_flow(file=str(table), label=label, id=id_, time=time, name=name, home=str(home))
+            report = train_table_flow(
+                file=str(table),
+                label=label,
+                id=id_,
+                time=time,
+                name=name,
+                home=str(home),
+                tune_minutes=tune,
+                tune_trials=tune_trials,
+            )
         else:
-            report = train_flow(home=str(home), until=until)
+            report = train_flow(home=str(home), until=until, tune_minutes=tune, tune_trials=tune_trials)
     extra = f" --table FILE --out FILE{'' if name == 'bancast-table' else f' --name {name}'}" if table else ""
     return Outcome(
         summary={"home": str(home), **report},
         notes=report["notes"],
-        results=_training_lines(report),
+        results=[*_training_lines(report), *_tuning_lines(report["tuning"], home)],
         next=[(f"bancast score{extra} --home {home}", "score with the champion"), *ui(home, "mlflow")],
+    )
+
+
+@command("backtest")
+def backtest(
+    first: Annotated[
+        date,
+        typer.Option("--from", parser=options.read_day, metavar="DATE", help="First as_of day; bans must lie before."),
+    ],
+    last: Annotated[date, typer.Option("--to", parser=options.read_day, metavar="DATE", help="Last as_of day, inclusive.")],
+    every: Annotated[
+        int, typer.Option(parser=options.read_days, metavar="DAYS", help="Days between the scored days, as 7d.")
+    ] = 7,
+    retrain: Annotated[
+        int, typer.Option(parser=options.read_days, metavar="DAYS", help="Days after which a new model is trained, as 28d.")
+    ] = 28,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Also what each family of features and more history are worth (takes minutes).")
+    ] = False,
+    home: Home = DEFAULT_HOME,
+    json_: Json = False,
+) -> Outcome:
+    """Replay history: train and score as of past days on what was known then, and judge by the bans that came."""
+    with work(home):
+        from pipelines.flows import backtest_flow
+
+        made = backtest_flow(first=first, last=last, every=every, retrain=retrain, ablation=ablation, home=str(home))
+    return Outcome(
+        summary={"home": str(home), **made},
+        notes=made["notes"],
+        results=_backtest_lines(made),
+        next=[(f"xdg-open {made['files']['html']}", "open the page (macOS: open)"), *ui(home, "mlflow")],
     )
 
 
@@ -249,6 +303,41 @@ def _check_until(home: Path, until: date | None) -> None:
         raise BadInput(f"--until {until}: the lake has calls for --until {earliest} to {latest}; choose a day among them")
 
 
+def _backtest_lines(made: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a reader of a watch list asks: how good, how early, how well calibrated."""
+    lines = [("judged", f"{made['rows']:,} rows, {made['bans']:,} of them banned within {made['horizon']} days")]
+    known = [
+        f"{who} {metrics['average_precision']:.3f}" for who, metrics in made["overall"].items() if "average_precision" in metrics
+    ]
+    if known:
+        lines.append(("average precision", ", ".join(known)))
+    for entry in made["intervals"]:
+        if entry["name"] == "expected_over_observed" and entry["low"] is not None:
+            lines.append(
+                ("expected / observed", f"{entry['value']:.2f} (95 % interval {entry['low']:.2f} to {entry['high']:.2f})")
+            )
+    for entry in made["warning"]:
+        if entry["flags"] == float(made["flags"]) and "early" in entry:
+            days = f", {entry['median']:.0f} days ahead (median)" if "median" in entry else ""
+            lines.append(
+                (
+                    f"warned by {entry['who']}",
+                    f"{entry['warned']:.0%} of {entry['bans']} bans, {entry['early']:.0%} two days before{days}",
+                )
+            )
+    red = made["red"]
+    if red["rows"]:
+        lines.append(("red lines", f"{red['banned']} of {red['rows']} banned ({red['banned'] / red['rows']:.0%})"))
+    lines += [
+        (
+            "policy alarm",
+            f"{alarm['carrier']} on {alarm['day']}: {alarm['ratio']:.1f} times the expected bans since {alarm['since']}",
+        )
+        for alarm in made["policy"]
+    ]
+    return [*lines, *made["files"].items()]
+
+
 def _training_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     """The version, what the gate said, and a few metrics beside those of the others on the same rows."""
     verdict = "champion" if report["promoted"] else "not promoted"
@@ -261,6 +350,20 @@ def _training_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         if values:
             lines.append((name.replace("_", " "), ", ".join(values)))
     return lines
+
+
+def _tuning_lines(tuning: dict[str, Any] | None, home: Path) -> list[tuple[str, str]]:
+    """What the tuning came to, and how to keep it: bancast.toml is the user's own."""
+    if tuning is None or tuning["loss"] is None:
+        return []
+    tried = f"{tuning['trials']} trials, {tuning['pruned']} of them cut short: log loss"
+    if not tuning["chosen"]:
+        return [("tuned", f"{tried} {tuning['given_loss']:.4f} of the given settings not beaten; they were used")]
+    values = ", ".join(f"{key} = {value}" for key, value in tuning["chosen"].items())
+    return [
+        ("tuned", f"{tried} {tuning['loss']:.4f} against {tuning['given_loss']:.4f} of the given settings"),
+        ("to keep it", f"in {home}/bancast.toml under [train]: {values}"),
+    ]
 
 
 def _score_lines(report: dict[str, Any]) -> list[tuple[str, str]]:

@@ -141,7 +141,8 @@ class Forecast:
         margins = self._margins(values, len(self.horizons))
         risks = self._risks(margins)
         ranks = self._ranks(frame[key], days, risks[:, self.headline], margins[:, : self.headline + 1].mean(axis=1))
-        colours = _levels({**self.meta["levels"], **(levels or {})}, risks[:, self.headline], ranks)
+        chosen = {**self.meta["levels"], **(levels or {})}
+        colours = _levels(chosen, risks[:, self.headline], ranks, self._promised(frame))
         usual = self._usual(frame)
         reasons, actions = self._advice(values, usual, risks[:, self.headline], colours)
         out = pd.DataFrame({key: frame[key]}, index=frame.index)
@@ -151,8 +152,7 @@ class Forecast:
             out.insert(0, "as_of", days)
             for position, horizon in enumerate(self.horizons):
                 out[f"risk_{horizon}d"] = risks[:, position]
-            red = {**self.meta["levels"], **(levels or {})}["red"]
-            out["days_to_red"] = days_until(risks, self.horizons, red)
+            out["days_to_red"] = days_until(risks, self.horizons, chosen["red"])
         out["rank"] = ranks.astype("int32")
         out["level"] = pd.Series(colours, index=frame.index, dtype="str")
         out["reasons"] = pd.Series(reasons, index=frame.index, dtype=object)
@@ -241,6 +241,13 @@ class Forecast:
         ranks = np.empty(len(ids), dtype=np.int64)
         ranks[order] = pd.Series(groups[order]).groupby(groups[order]).cumcount().to_numpy() + 1
         return ranks
+
+    def _promised(self, frame: pd.DataFrame) -> np.ndarray:
+        """The risk (n,) from which the model promises its precision: the group's own, else that of all; infinity: of none."""
+        known = self.meta.get("promise", {}).get("from", {})
+        group = self.meta.get("group")
+        names = frame[group] if group in frame.columns else pd.Series("", index=frame.index)
+        return np.array([known.get(str(name), known.get("", np.inf)) for name in names], dtype=float)
 
     def _usual(self, frame: pd.DataFrame) -> np.ndarray:
         """What is usual (n, F) for each row's group, for all lines where the group is not known; NaN: not known."""
@@ -427,13 +434,18 @@ def _check(meta: dict[str, Any]) -> None:
             raise ValueError("model.json: each limit of the rule must be above 0 and of a listed feature")
 
 
-def _levels(levels: dict[str, Any], risk: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """red, orange, yellow or green for each row: by headline risk, or by rank in capacity mode."""
+def _levels(levels: dict[str, Any], risk: np.ndarray, ranks: np.ndarray, promised: np.ndarray) -> np.ndarray:
+    """red, orange, yellow or green for each row: by headline risk, or by rank in capacity mode.
+
+    In promise mode red begins where the model promises its precision (n,), so that there may be no red line at all.
+    """
     if levels["mode"] == "capacity":
         bounds = np.cumsum([levels[f"{colour}_lines"] for colour in ("red", "orange", "yellow")])
         conditions = [ranks <= bound for bound in bounds]
     else:
         conditions = [risk >= levels[colour] for colour in ("red", "orange", "yellow")]
+        if levels["mode"] == "promise":
+            conditions[0] = risk >= promised
     return np.select(conditions, ["red", "orange", "yellow"], "green").astype(object)
 
 

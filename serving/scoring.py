@@ -24,6 +24,7 @@ from features.build import build_features, missing_features
 from features.catalogue import CATALOGUE
 from features.feature import Feature
 from features.localtime import calendar
+from models.counts import expected_bans
 from serving.published import Forecast
 from serving.trust import AnyVersion, Registry, Version, trusted_forecast
 
@@ -87,6 +88,7 @@ def score_day(
     summary = {
         "as_of": as_of.isoformat(),
         **_summary(forecast, version, alias, scores, f"risk_{forecast.meta['headline']}d"),
+        "bans_by": _bans_by(scores, table, forecast),
         "data_fingerprint": scores["data_fingerprint"].iloc[0],
         "trained_until": forecast.meta.get("trained_until"),
         "missing_features": missing_features(table, wanted),
@@ -249,6 +251,13 @@ def _summary(forecast: Forecast, version: Version, alias: str, scores: pd.DataFr
         "manifest_sha256": version.manifest_sha256,
         "top": top,
     }
+
+
+def _bans_by(scores: pd.DataFrame, table: pd.DataFrame, forecast: Forecast) -> list[dict[str, Any]]:
+    """Bans to expect within the headline horizon, by carrier and team, with an interval (models.counts)."""
+    spread = forecast.meta.get("spread", {})
+    groups = table[["line_id", "carrier", "team"]].merge(scores, on="line_id")
+    return expected_bans(groups.rename(columns={f"risk_{forecast.meta['headline']}d": "risk"}), spread)
 
 
 def _label(version: Version) -> str:

@@ -31,6 +31,15 @@ def test_every_package_is_typed_and_listed():
     assert all((ROOT / name / "py.typed").exists() for name in PACKAGES)
 
 
+def test_the_wheel_holds_the_texts_and_templates_too():
+    from hatchling.builders.wheel import WheelBuilder
+
+    packed = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    kinds = {".j2", ".po", ".css", ".js", ".toml"}
+    ours = {str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*") if path.suffix in kinds}
+    assert {"models/card/templates/card.html.j2", "models/card/locale/zh/LC_MESSAGES/card.po"} <= ours <= packed
+
+
 def test_no_module_of_pipelines_has_the_name_of_a_package():
     """Run as a script, it would hide the package."""
     assert not {path.stem for path in (ROOT / "pipelines").glob("*.py")} & set(PACKAGES)

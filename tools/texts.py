@@ -1,4 +1,4 @@
-"""Brings the Chinese catalogue of the ranking up to date with the code: `python tools/texts.py`.
+"""Brings the Chinese catalogues of the ranking and of the model card up to date with the code: `python tools/texts.py`.
 
 Texts that are new get an empty translation to be filled in; those no longer used go. Prints what is still empty.
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from serving.report.texts import CATALOGUE_FILE, messages
+from models.card import texts as card
+from serving.report import texts as ranking
 
 _NOISE = (
     b'"POT-Creation-Date',
@@ -24,8 +25,8 @@ _NOISE = (
 )
 
 
-def update(path: Path = CATALOGUE_FILE) -> list[str]:
-    """Rewrites the catalogue with exactly the texts in use; returns those without a translation."""
+def update(path: Path, messages: dict[str, tuple[str, ...]]) -> list[str]:
+    """Rewrites a catalogue with exactly the texts in use (msgid -> its forms); returns those without a translation."""
     old = Catalog(locale="zh")
     if path.exists():
         old = read_po(io.BytesIO(path.read_bytes()), locale="zh")
@@ -33,7 +34,7 @@ def update(path: Path = CATALOGUE_FILE) -> list[str]:
         locale="zh", project="bancast", header_comment="# The words of bancast in Chinese; English is the msgid.", fuzzy=False
     )
     empty = []
-    for msgid, forms in sorted(messages().items()):
+    for msgid, forms in sorted(messages.items()):
         known = old.get(msgid)
         text = known.string if known else ""
         if isinstance(text, list | tuple):
@@ -50,5 +51,6 @@ def update(path: Path = CATALOGUE_FILE) -> list[str]:
 
 
 if __name__ == "__main__":
-    for text in update():
-        print("no translation:", text)
+    for words in (ranking, card):
+        for text in update(words.CATALOGUE_FILE, words.messages()):
+            print("no translation:", text)

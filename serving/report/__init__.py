@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -15,6 +16,9 @@ from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 
 FILES = ("ranking.html", "ranking.xlsx", "ranking.csv")
+CARD = "model-card.html"
+"""The card of the model that scored the day, beside FILES where a training of this home has left one."""
+_VERSION = re.compile(r"[^/\\.][^/\\]*/\d+")
 Progress = Callable[[str, float], None]
 
 
@@ -52,10 +56,17 @@ def write_report(
         files.write_xlsx(work / FILES[1], ranking, playbook, settings.language)
         tell("ranking.csv", 0.9)
         files.write_csv(work / FILES[2], ranking, playbook, settings.language)
-        for name in FILES:
+        page_of_model = _card(home, ranking.model_version)
+        if page_of_model:
+            shutil.copyfile(page_of_model, work / CARD)
+        names = [*FILES, CARD] if page_of_model else [*FILES]
+        for name in names:
             _settle(work / name)
         folder.mkdir(exist_ok=True)
-        for name in FILES:
+        if not page_of_model:
+            # An earlier report of the day may have shown another model's.
+            (folder / CARD).unlink(missing_ok=True)
+        for name in names:
             os.replace(work / name, folder / name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -64,7 +75,10 @@ def write_report(
     return {
         "as_of": as_of.isoformat(),
         "folder": str(folder),
-        "files": {name.rsplit(".", 1)[1]: str(folder / name) for name in FILES},
+        "files": {
+            **{name.rsplit(".", 1)[1]: str(folder / name) for name in FILES},
+            **({"card": str(folder / CARD)} if page_of_model else {}),
+        },
         "lines": totals.lines,
         **{level: totals.levels[level] for level in LEVELS},
         "expected_bans": round(totals.expected, 2),
@@ -77,6 +91,13 @@ def write_report(
         "data_fingerprint": ranking.data_fingerprint,
         "trained_until": ranking.trained_until,
     }
+
+
+def _card(home: Home, version: str) -> Path | None:
+    """The page of the card of a version that was trained in this home; None where there is none."""
+    # The name comes from a scores file: it must not lead out of the folder of cards.
+    page = home.model_card(version) if _VERSION.fullmatch(version) else None
+    return page if page and page.is_file() else None
 
 
 def _settle(path: Path) -> None:

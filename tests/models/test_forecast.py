@@ -14,9 +14,8 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from models import bundle as bundles
-from models import forecast as forecasts
 from models.dataset import Dataset
-from models.forecast import FEW_BANS, FULL, REGULARISED, SHARES, Fitted, Sample, fit, losses
+from models.forecast import FEW_BANS, FULL, REGULARISED, SHARES, Fitted, Sample, fit, fold_loss
 from models.hazard import cumulative
 from models.linear import REACH, STRENGTHS
 from models.pipeline import snapshot_task
@@ -224,19 +223,18 @@ def test_newer_checked_rows_weigh_more_in_the_calibration_by_the_half_life_and_0
     assert curves(learnt(days + 1000, 7)) == curves(quick), "days count from the newest"
 
 
-def test_losses_come_a_fold_at_a_time_the_earliest_first(tmp_path, monkeypatch):
+def test_the_loss_of_a_fold_is_that_of_its_best_blend_and_none_where_a_class_lacks(tmp_path):
     settings = worlds.settings(tmp_path, rounds=30)
-    alone = [list(losses(sample(), [fold], DIRECTIONS, settings)) for fold in FOLDS]
-    assert [len(found) for found in alone] == [1, 1] and alone[0] != alone[1]
+    found = [fold_loss(sample(), fold, DIRECTIONS, settings) for fold in FOLDS]
+    assert found == [fold_loss(sample(), fold, DIRECTIONS, settings) for fold in FOLDS] and found[0] != found[1]
+    chance = sample()
+    mixed = np.random.default_rng(3).permutation(3000)
+    chance.labels = {horizon: label[mixed] for horizon, label in chance.labels.items()}
+    for loss, fold in zip(found, FOLDS, strict=True):
+        assert 0 < loss < 0.97 * fold_loss(chance, fold, DIRECTIONS, settings)
     nobody = np.flatnonzero(sample().labels[7] == 0)
-    grown = []
-    train = lightgbm.train
-    monkeypatch.setattr(forecasts.lgb, "train", lambda *given, **more: grown.append(1) or train(*given, **more))
-    found = losses(sample(), [*FOLDS, (np.arange(0, 1000), nobody[:50])], DIRECTIONS, settings)
-    assert grown == [], "nothing is grown before it is asked for"
-    assert next(found) == alone[1][0] and grown == [1], "a fold without a ban to check says nothing; then the earlier one"
-    assert list(found) == alone[0] and grown == [1, 1]
-    assert all(0 < loss < math.log(2) for (loss,) in alone)
+    assert fold_loss(sample(), (np.arange(0, 1000), nobody[-50:]), DIRECTIONS, settings) is None
+    assert fold_loss(sample(), (nobody[:500], np.arange(2000, 3000)), DIRECTIONS, settings) is None
 
 
 def moved_against(forecast: Forecast, table: pd.DataFrame, seed: int) -> list[str]:

@@ -169,11 +169,12 @@ def test_another_table_is_scored_as_the_registered_bundle_says(story, tmp_path, 
 
 
 def test_nothing_that_could_run_code_is_among_the_artifacts(story):
-    """Files of a model: LightGBM text, JSON, CSV, pictures, and MLflow's own descriptions; the one .py is our published file."""
+    """LightGBM text, JSON, CSV, pictures, the card, and MLflow's own descriptions; the one .py is our published file."""
     files = [path for path in story[0].mlflow_artifacts.rglob("*") if path.is_file()]
     assert len(files) > 40
-    kinds = {".txt", ".json", ".csv", ".png", ".yaml", ".yml", ".py"}
+    kinds = {".txt", ".json", ".csv", ".png", ".yaml", ".yml", ".py", ".html", ".md"}
     assert {path.name for path in files if path.suffix not in kinds} <= {"MLmodel"}
+    assert not [path for path in files if path.suffix in (".html", ".md") and "<script" in path.read_text(encoding="utf-8")]
     published = (Path(__file__).parents[2] / "serving" / "published.py").read_bytes()
     assert {path.read_bytes() for path in files if path.suffix == ".py"} == {published}
     for path in files:

@@ -35,7 +35,12 @@ def test_the_main_job_leaves_scores_that_pass_every_check(job, raw):
 
 def test_the_main_job_leaves_the_ranking_and_a_registered_model(job):
     folder = Home(job.home).report_folder(date.fromisoformat(job.summary["as_of"]))
-    assert sorted(path.name for path in folder.iterdir()) == ["ranking.csv", "ranking.html", "ranking.xlsx"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "model-card.html",
+        "ranking.csv",
+        "ranking.html",
+        "ranking.xlsx",
+    ]
     assert all(path.stat().st_size > 1000 for path in folder.iterdir())
     trained = job.summary["train"]
     assert trained["version"] == "bancast/1" and trained["bans"] >= 20 and trained["trained_until"] == job.summary["as_of"]

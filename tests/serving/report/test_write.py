@@ -62,6 +62,30 @@ def test_a_crash_leaves_the_old_report(tmp_path, monkeypatch, name):
     assert sorted(path.name for path in folder.iterdir()) == sorted(report.FILES)
 
 
+def test_the_card_of_the_model_that_scored_the_day_lies_beside_and_leaves_with_it(tmp_path):
+    home, lake = small(tmp_path)
+    card = home.model_card("bancast/3")
+    card.parent.mkdir(parents=True)
+    card.write_text("what it is for", encoding="utf-8")
+    told = write_report(home, SETTINGS, AS_OF, lake=lake)
+    folder = home.report_folder(AS_OF)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*report.FILES, report.CARD])
+    assert Path(told["files"]["card"]).read_text(encoding="utf-8") == "what it is for"
+    card.unlink()
+    told = write_report(home, SETTINGS, AS_OF, lake=lake)
+    assert "card" not in told["files"] and sorted(path.name for path in folder.iterdir()) == sorted(report.FILES)
+
+
+def test_a_version_in_a_scores_file_leads_to_no_file_outside(tmp_path):
+    home = Home(tmp_path / "home")
+    for place in ("home/3", "3", "home/models/bancast/3"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / report.CARD).write_text(place)
+    assert report._card(home, "bancast/3") == home.model_card("bancast/3")
+    for version in ("bancast/4", "", "4f0c1d2e3a4b", "../3", "../../3", "bancast/../bancast/3", "/3", "..\\3"):
+        assert report._card(home, version) is None, version
+
+
 def test_names_cannot_end_the_script_that_holds_them(tmp_path):
     name = "</script><script>alert(1)</script><!--"
     home = Home(tmp_path)
