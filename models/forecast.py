@@ -202,19 +202,27 @@ class _Learner:
         for bag in range(self.settings.train.bags if share < 1 else 0):
             boosters.append(self._grow(everything, offsets, rounds, self.seed + 1000 * bag))
         linear = self._lines(everything, offsets, [strength])[0]
-        notes = []
+        every = np.arange(len(self.sample.values))
+        trees = self._trees(boosters, every, rounds) if boosters else np.zeros((len(every), self.count))
+        learnt = _blend(share, linear.margin(self.sample.values)[:, None], trees) + offsets
+        curves, notes = {}, []
+        for interval, horizon in enumerate(self.horizons):
+            if (seen.banned[seen.interval == interval] == 1).any():
+                curves[horizon] = self._curve(interval, margin[_places(row, seen.row), interval], seen)
+                continue
+            # Checked rows without a ban in an interval do not say who is at risk in it; without any row, not even how much.
+            curves[horizon] = self._curve(interval, learnt[everything.row, interval], everything)
+            if checks:
+                notes.append(f"horizon {horizon}: no ban in the checked rows; calibrated on the rows learnt from")
         if not checks:
             notes.append("no ban in the checked rows; calibrated on the rows learnt from")
-            row, seen = np.arange(len(self.sample.values)), everything
-            trees = self._trees(boosters, row, rounds) if boosters else np.zeros((len(row), self.count))
-            margin = _blend(share, linear.margin(self.sample.values)[:, None], trees) + offsets
+            row, margin = every, learnt
         if self.degree == REGULARISED:
             notes.append(
                 f"{self.bans} bans to learn from: a regularised model alone, trees are grown from {FEW_BANS} bans on "
                 f"(degree: {REGULARISED})"
             )
         gain = np.mean([b.feature_importance("gain")[:-1] for b in boosters], axis=0) if boosters else np.zeros(1)
-        curves = self._curves(margin, _places(row, seen.row), seen)
         hazards = np.column_stack([curves[horizon](margin[:, place]) for place, horizon in enumerate(self.horizons)])
         return Fitted(
             horizons=self.horizons,
@@ -237,7 +245,8 @@ class _Learner:
             nothing = Examples(*(np.empty(0, dtype=int) for _ in range(4)))
             share = 1.0 if alone else 0.5
             middle = self.strengths[len(self.strengths) // 2]
-            return min(100, self.settings.train.rounds), middle, share, np.empty(0, dtype=int), np.empty((0, self.count)), nothing
+            rounds = 0 if alone else min(100, self.settings.train.rounds)
+            return rounds, middle, share, np.empty(0, dtype=int), np.empty((0, self.count)), nothing
         rounds = round(float(np.mean([check.rounds for check in checks])))
         row, trees = (np.concatenate([getattr(check, name) for check in checks]) for name in ("row", "trees"))
         straight = np.concatenate([check.straight for check in checks], axis=1)
@@ -250,8 +259,8 @@ class _Learner:
             share = SHARES[int(np.argmin([_loss(_blend(s, straight[best], trees)[at], seen, self.count) for s in SHARES]))]
         return rounds, self.strengths[best], share, row, _blend(share, straight[best], trees), seen
 
-    def _curves(self, margin: np.ndarray, place: np.ndarray, seen: Examples) -> dict[int, Curve]:
-        """A curve for the hazard of each interval, by the horizon that ends it; place: row of `margin` (r, K) of each example."""
+    def _curve(self, interval: int, margin: np.ndarray, seen: Examples) -> Curve:
+        """The curve for the hazard of an interval, from examples (of any interval) and their margins (m,)."""
         weight = seen.weight
         half = self.settings.train.calibration_half_life
         if self.sample.days is not None and half:
@@ -259,14 +268,11 @@ class _Learner:
             age = self.sample.days.max() - self.sample.days[seen.row]
             weight = weight * 0.5 ** (age / half)
         # A ban stands in an interval of every snapshot that lies so many days before it.
-        evidence = np.minimum(1.0, self.settings.train.every_days / lengths(self.horizons))
+        evidence = min(1.0, self.settings.train.every_days / lengths(self.horizons)[interval])
         if self.horizons == (0,):
-            evidence = np.ones(1)
-        curves = {}
-        for interval, horizon in enumerate(self.horizons):
-            own = seen.interval == interval
-            curves[horizon] = calibrate(margin[place[own], interval], seen.banned[own], weight[own], float(evidence[interval]))
-        return curves
+            evidence = 1.0
+        own = seen.interval == interval
+        return calibrate(margin[own], seen.banned[own], weight[own], float(evidence))
 
     def _trees(self, boosters: Sequence[lgb.Booster], rows: np.ndarray, rounds: int) -> np.ndarray:
         """Mean raw scores of the trees in each interval (r, K), without the offsets."""
@@ -289,8 +295,13 @@ class _Learner:
         own = parameters(self.settings, self.directions, learn.banned, seed)
         if check is None:
             return lgb.train(own, data, num_boost_round=rounds)
-        stop: list[Callable[..., object]] = [lgb.early_stopping(PATIENCE, verbose=False)]
-        return lgb.train(own, data, num_boost_round=rounds, valid_sets=[self._data(check, offsets, data)], callbacks=stop)
+        return lgb.train(
+            own,
+            data,
+            num_boost_round=rounds,
+            valid_sets=[self._data(check, offsets, data)],
+            callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+        )
 
     def _data(self, which: Examples, offsets: np.ndarray, reference: lgb.Dataset | None = None) -> lgb.Dataset:
         return lgb.Dataset(

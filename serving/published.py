@@ -26,6 +26,7 @@ _CHUNK = 32_768
 """Rows explained at a time: bounds the memory of contributions (rows x features x 8 bytes) to tens of MB."""
 _WINDOW = re.compile(r"_\d+d$")
 _YEAR = 365.0
+_STRAIGHT = ("fill", "mean", "scale", "weight", "intercept", "reach")
 
 
 class OutdatedBundle(ValueError):
@@ -421,6 +422,10 @@ def _check(meta: dict[str, Any]) -> None:
         widths = {len(line[part]) for part in ("fill", "mean", "scale", "weight")} if line["share"] else {len(meta["features"])}
         if not 0 <= line["share"] <= 1 or widths != {len(meta["features"])}:
             raise ValueError("model.json: the straight part does not fit the features")
+        if line["share"]:
+            numbers = np.concatenate([np.atleast_1d(np.asarray(line[part], dtype=float)) for part in _STRAIGHT])
+            if not np.isfinite(numbers).all() or min(*line["scale"], line["reach"]) <= 0:
+                raise ValueError("model.json: the straight part must be finite numbers, scale and reach above 0")
         if not meta["boosters"] and line["share"] < 1:
             raise ValueError("model.json: there is no booster")
     if meta["kind"] == "rule":
@@ -453,7 +458,7 @@ def python_model() -> Any:
     from mlflow.pyfunc import PythonModel
 
     class Published(PythonModel):
-        """Takes the frame that Forecast.score takes and gives its scores; as_of as text, so that JSON can carry them."""
+        """Takes the frame that Forecast.score takes and gives its scores, so that JSON can carry them: as_of as text, no NaN."""
 
         def load_context(self, context):  # type: ignore[no-untyped-def]
             self.forecast = Forecast.read(context.artifacts["bundle"])
@@ -462,6 +467,7 @@ def python_model() -> Any:
             scores = self.forecast.score(model_input)
             if "as_of" in scores.columns:
                 scores["as_of"] = scores["as_of"].dt.strftime("%Y-%m-%d").astype(object).where(scores["as_of"].notna(), None)
+                scores["days_to_red"] = scores["days_to_red"].astype(object).where(scores["days_to_red"].notna(), None)
             return scores
 
     return Published()

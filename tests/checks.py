@@ -23,6 +23,7 @@ COLUMNS = {
     "as_of": pa.date32(),
     "line_id": pa.string(),
     **{f"risk_{horizon}d": pa.float64() for horizon in HORIZONS},
+    "days_to_red": pa.float64(),
     "rank": pa.int32(),
     "level": pa.string(),
     "reasons": pa.list_(pa.struct(REASON)),
@@ -73,6 +74,8 @@ def wrong_with_scores(
     risks = scores[[f"risk_{horizon}d" for horizon in HORIZONS]].to_numpy()
     check(np.isfinite(risks).all() and (risks >= 0).all() and (risks <= 1).all(), "a risk outside [0, 1]")
     check((np.diff(risks, axis=1) >= 0).all(), "a risk falls as the horizon grows")
+    check((scores["days_to_red"].isna() | scores["days_to_red"].between(0, 365)).all(), "days_to_red outside a year")
+    check(scores.loc[scores["days_to_red"] == 0, "level"].eq("red").all(), "no days until red, and not red")
     check(scores["rank"].tolist() == list(range(1, len(scores) + 1)), "rank is not 1 to n in the order of the file")
     check((np.diff(scores["risk_7d"]) <= 0).all(), "rank does not follow the headline risk")
     check(scores["level"].isin(LEVELS).all(), "an unknown level")

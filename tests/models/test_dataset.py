@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_schemas.clock import day_date
 from data_schemas.errors import BadInput
@@ -41,7 +43,18 @@ def every(first: int, last: int) -> Days:
 def test_snapshots_lie_evenly_from_the_end_of_warm_up_to_the_last_that_can_be_mature():
     settings = Settings(train={"every_days": 3, "warmup_days": 14})
     days = snapshot_days(every(100, 150), settings, 140)
-    assert days[-1] == 139 and set(np.diff(days)) == {3} and 114 <= days[0] < 117
+    assert days == [114, 117, 120, 123, 126, 129, 132, 135, 138], "139 is the last of which a day is known, and 3 divides 138"
+    assert snapshot_days(every(100, 150), settings, 139)[-1] == 138
+
+
+@given(st.integers(20, 60), st.integers(1, 9), st.integers(15, 59), st.integers(0, 20))
+def test_a_later_training_looks_at_the_same_days_and_some_more(length, step, until, more):
+    settings = Settings(train={"every_days": step, "warmup_days": 14})
+    lake = every(100, 100 + length)
+    early, late = (snapshot_days(lake, settings, 100 + min(end, length)) for end in (until, until + more))
+    assert late[: len(early)] == early
+    last = 99 + min(until, length)
+    assert early == [day for day in range(114, last + 1) if day % step == 0]
 
 
 def test_calls_that_became_known_later_move_no_snapshot():

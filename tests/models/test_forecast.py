@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 
 from models import bundle as bundles
 from models.dataset import Dataset
-from models.forecast import SHARES, Fitted, Sample, fit
-from models.linear import STRENGTHS
+from models.forecast import FEW_BANS, FULL, REGULARISED, SHARES, Fitted, Sample, fit, fold_loss
+from models.hazard import cumulative
+from models.linear import REACH, STRENGTHS
 from models.pipeline import snapshot_task
 from models.training import write_bundle
 from serving.published import Forecast
@@ -67,8 +69,6 @@ def frame(values: np.ndarray) -> pd.DataFrame:
 def test_it_finds_what_is_there_to_find(forecast):
     fresh = sample(seed=5)
     known = ~np.isnan(fresh.labels[7])
-    from sklearn.metrics import roc_auc_score
-
     risk = forecast.risks(frame(fresh.values))
     assert roc_auc_score(fresh.labels[7][known], risk[known, 1]) > 0.75
     for horizon, place in ((1, 0), (7, 1)):
@@ -78,33 +78,163 @@ def test_it_finds_what_is_there_to_find(forecast):
         assert abs(label[known].sum() - expected) < 5 * math.sqrt(2) * spread, horizon
 
 
-def test_the_published_margins_are_those_of_the_parts_that_were_fitted(forecast, fitted):
+def margins_of(fitted: Fitted, values: np.ndarray) -> np.ndarray:
+    """Margins (n, K) of a fit, put together from its parts by hand."""
+    line, share = fitted.linear, fitted.chosen["share"]
+    logs = np.sign(values) * np.log1p(np.abs(values.astype("float64")))
+    logs = np.where(np.isnan(logs), line.fill, logs)
+    straight = np.clip((logs - line.mean) / line.scale, -REACH, REACH) @ line.weight + line.intercept
+    columns = []
+    for interval, offset in enumerate(fitted.offsets):
+        rows = np.column_stack([values, np.full(len(values), interval)])
+        trees = [lightgbm.Booster(model_str=text).predict(rows, raw_score=True) for text in fitted.boosters]
+        columns.append(offset + share * straight + (1 - share) * (np.mean(trees, axis=0) if trees else 0.0))
+    return np.column_stack(columns)
+
+
+def test_the_published_margins_and_risks_are_those_of_the_parts_that_were_fitted(forecast, fitted):
     values = sample(seed=6).values
-    for place, horizon in enumerate(fitted.horizons):
-        trees = [lightgbm.Booster(model_str=text).predict(values, raw_score=True) for text in fitted.boosters[horizon]]
-        line = fitted.linear[horizon]
-        logs = np.sign(values) * np.log1p(np.abs(values.astype("float64")))
-        logs = np.where(np.isnan(logs), line["fill"], logs)
-        scaled = np.clip((logs - line["mean"]) / line["scale"], -line["reach"], line["reach"])
-        straight = scaled @ np.array(line["weight"]) + line["intercept"]
-        margin = line["share"] * straight + (1 - line["share"]) * np.mean(trees, axis=0)
-        np.testing.assert_allclose(forecast.margins(frame(values))[:, place], margin, atol=1e-9)
-        risk = fitted.curves[horizon](margin)
-        assert (forecast.risks(frame(values))[:, place] >= risk - 1e-9).all()
+    margins = margins_of(fitted, values)
+    np.testing.assert_allclose(forecast.margins(frame(values)), margins, atol=1e-9)
+    hazards = np.column_stack([fitted.curves[horizon](margins[:, place]) for place, horizon in enumerate(fitted.horizons)])
+    np.testing.assert_allclose(forecast.risks(frame(values)), cumulative(hazards), atol=1e-12)
 
 
 def test_what_was_chosen_is_recorded_and_among_the_choices(fitted):
-    assert fitted.horizons == (1, 7) and fitted.headline == 7
-    assert len(fitted.boosters[7]) == 2 and len(fitted.boosters[1]) == 1
-    for horizon in fitted.horizons:
-        chosen = fitted.chosen[horizon]
-        assert set(chosen) == {"rounds", "strength", "share"}
-        assert chosen["share"] in SHARES and chosen["share"] == fitted.linear[horizon]["share"]
-        assert chosen["strength"] in STRENGTHS and chosen["rounds"] >= 1
-        for text in fitted.boosters[horizon]:  # LightGBM leaves out a tree that found nothing to split
-            assert 0.8 * chosen["rounds"] <= lightgbm.Booster(model_str=text).num_trees() <= chosen["rounds"]
+    assert fitted.horizons == (1, 7) and fitted.headline == 7 and fitted.degree == FULL
+    assert len(fitted.boosters) == 2 and len(fitted.offsets) == 2 and set(fitted.curves) == {1, 7}
+    assert set(fitted.chosen) == {"rounds", "strength", "share"}
+    assert fitted.chosen["share"] in SHARES and fitted.chosen["strength"] in STRENGTHS and fitted.chosen["rounds"] >= 1
+    for text in fitted.boosters:  # LightGBM leaves out a tree that found nothing to split
+        booster = lightgbm.Booster(model_str=text)
+        assert 0.8 * fitted.chosen["rounds"] <= booster.num_trees() <= fitted.chosen["rounds"]
+        assert booster.num_feature() == 5, "the features and the interval"
     assert fitted.importance.shape == (4,) and fitted.importance.sum() == pytest.approx(1) and (fitted.importance >= 0).all()
     assert fitted.notes == []
+
+
+def test_intervals_start_from_their_own_mean_hazard(fitted):
+    own = sample()
+    day, week = own.labels[1], own.labels[7]
+    later = (day == 0) & ~np.isnan(week)
+    expected = [day.mean(), week[later].mean()]
+    np.testing.assert_allclose(expit(fitted.offsets), expected, rtol=0.02)
+
+
+# --- degrees ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def regularised(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    own = sample()
+    own.bans = FEW_BANS - 1
+    return fit(own, FOLDS, DIRECTIONS, worlds.settings(tmp_path_factory.mktemp("few"), rounds=60, bags=2), headline=7)
+
+
+def test_below_few_bans_a_regularised_model_stands_alone_and_says_so(regularised, tmp_path):
+    assert regularised.degree == REGULARISED and regularised.boosters == []
+    assert regularised.chosen == {"rounds": 0, "strength": min(STRENGTHS), "share": 1.0}
+    assert len(regularised.notes) == 1
+    assert f"{FEW_BANS - 1} bans to learn from" in regularised.notes[0] and f"from {FEW_BANS} bans on" in regularised.notes[0]
+    assert regularised.importance.sum() == pytest.approx(1)
+    own = sample()
+    own.bans = FEW_BANS
+    assert fit(own, FOLDS, DIRECTIONS, worlds.settings(tmp_path), headline=7).degree == FULL
+
+
+def test_bans_are_counted_as_rows_where_nobody_counts_them(tmp_path):
+    own = sample(400)
+    banned = np.flatnonzero((own.labels[1] == 1) | (own.labels[7] == 1))
+    for bans, degree in ((FEW_BANS - 1, REGULARISED), (FEW_BANS, FULL)):
+        kept = np.setdiff1d(np.arange(400), banned[bans:])
+        part = Sample(own.values[kept], {h: label[kept] for h, label in own.labels.items()}, own.weight[kept])
+        folds = [(np.arange(0, 150), np.arange(150, len(kept)))]
+        assert fit(part, folds, DIRECTIONS, worlds.settings(tmp_path), headline=7).degree == degree
+
+
+def test_without_any_checked_ban_the_regularised_model_says_both(tmp_path):
+    own = sample(600)
+    own.bans = 5
+    found = fit(own, [], DIRECTIONS, worlds.settings(tmp_path), headline=7)
+    assert found.notes[0] == "no ban in the checked rows; calibrated on the rows learnt from" and len(found.notes) == 2
+    assert found.boosters == [] and found.chosen["share"] == 1 and found.chosen["rounds"] == 0
+
+
+def test_a_bundle_without_a_booster_scores_and_is_explained_exactly(regularised, tmp_path):
+    forecast = published(tmp_path / "bundle", regularised)
+    meta = json.loads((tmp_path / "bundle" / "model.json").read_text())
+    assert meta["degree"] == REGULARISED and meta["boosters"] == [] and meta["notes"] == regularised.notes
+    assert not list((tmp_path / "bundle").rglob("*.txt"))
+    values = sample(seed=6).values
+    margins = margins_of(regularised, values)
+    np.testing.assert_allclose(forecast.margins(frame(values)), margins, atol=1e-9)
+    for horizon in (1, 7):
+        explained = forecast.contributions(frame(values), horizon=horizon).sum(axis=1) + regularised.linear.intercept
+        np.testing.assert_allclose(explained, margins[:, 0] - regularised.offsets[0], atol=1e-9)
+    # A line has no combinations: one feature's contribution hangs on nothing but that feature.
+    given = forecast.contributions(frame(values))
+    alone = forecast.contributions(frame(np.where(np.arange(4) == 2, values, 0.0)))
+    np.testing.assert_allclose(given[:, 2], alone[:, 2], atol=1e-12)
+    lines = frame(values).assign(line_id=[f"L{number}" for number in range(len(values))])
+    scores = forecast.score(lines)
+    assert sorted(scores["rank"]) == list(range(1, len(values) + 1)) and scores["reasons"].map(len).max() == 3
+    fresh = sample(seed=6).labels[7]
+    known = ~np.isnan(fresh)
+    assert roc_auc_score(fresh[known], scores["risk_7d"][known]) > 0.65
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_regularised_risk_moves_against_no_declaration_either(regularised, tmp_path, seed):
+    assert moved_against(published(tmp_path / "bundle", regularised), frame(sample(seed=seed).values), seed) == []
+
+
+# --- calibration and tuning ------------------------------------------------------------------------------------------------
+
+
+def drifting(days: np.ndarray | None) -> Sample:
+    """In the newer of the checked rows nearly nobody is banned any more."""
+    own = sample()
+    own.days = days
+    for label in own.labels.values():
+        label[2500:] = np.where(np.random.default_rng(1).random(500) < 0.9, np.minimum(label[2500:], 0), label[2500:])
+    return own
+
+
+def test_newer_checked_rows_weigh_more_in_the_calibration_by_the_half_life_and_0_makes_all_equal(tmp_path):
+    days = np.arange(3000) // 25
+    folds = [(np.arange(0, 1500), np.arange(2000, 3000))]
+
+    def learnt(days: np.ndarray | None, half_life: float) -> Fitted:
+        own = worlds.settings(tmp_path, calibration_half_life=half_life)
+        return fit(drifting(days), folds, DIRECTIONS, own, headline=7)
+
+    def curves(found: Fitted) -> dict[int, dict[str, list[float]]]:
+        return {horizon: curve.plain() for horizon, curve in found.curves.items()}
+
+    timeless, equal, slow, quick = learnt(None, 14), learnt(days, 0), learnt(days, 60), learnt(days, 7)
+    assert curves(timeless) == curves(equal)
+    for other in (equal, slow, quick):  # the calibration and nothing else
+        assert other.boosters == timeless.boosters and other.linear.plain() == timeless.linear.plain()
+    values = sample(seed=6).values
+    margins = margins_of(equal, values)
+    for place, horizon in enumerate(equal.horizons):
+        levels = [found.curves[horizon](margins[:, place]).mean() for found in (equal, slow, quick)]
+        assert levels[0] > 1.05 * levels[1] > 1.05**2 * levels[2], horizon
+    assert curves(learnt(days + 1000, 7)) == curves(quick), "days count from the newest"
+
+
+def test_the_loss_of_a_fold_is_that_of_its_best_blend_and_none_where_a_class_lacks(tmp_path):
+    settings = worlds.settings(tmp_path, rounds=30)
+    found = [fold_loss(sample(), fold, DIRECTIONS, settings) for fold in FOLDS]
+    assert found == [fold_loss(sample(), fold, DIRECTIONS, settings) for fold in FOLDS] and found[0] != found[1]
+    chance = sample()
+    mixed = np.random.default_rng(3).permutation(3000)
+    chance.labels = {horizon: label[mixed] for horizon, label in chance.labels.items()}
+    for loss, fold in zip(found, FOLDS, strict=True):
+        assert 0 < loss < 0.97 * fold_loss(chance, fold, DIRECTIONS, settings)
+    nobody = np.flatnonzero(sample().labels[7] == 0)
+    assert fold_loss(sample(), (np.arange(0, 1000), nobody[-50:]), DIRECTIONS, settings) is None
+    assert fold_loss(sample(), (nobody[:500], np.arange(2000, 3000)), DIRECTIONS, settings) is None
 
 
 def moved_against(forecast: Forecast, table: pd.DataFrame, seed: int) -> list[str]:
@@ -177,12 +307,9 @@ def test_a_bundle_is_plain_text_and_strict_json_with_a_twin_inside(bundle):
 
     for part in ("", "evaluation"):
         model = json.loads((bundle / part / "model.json").read_text(), parse_constant=strange)
-        assert finite(model) and set(model["boosters"]) == set(model["linear"]) == set(model["calibration"]) == {
-            "1",
-            "3",
-            "7",
-            "14",
-        }
+        assert finite(model) and set(model["calibration"]) == {"1", "3", "7", "14"} and model["horizons"] == [1, 3, 7, 14]
+        assert len(model["offsets"]) == 4 and model["boosters"] == ["boosters/0.txt"] and model["degree"] == FULL
+        assert {len(model["linear"][part]) for part in ("fill", "mean", "scale", "weight")} == {len(model["features"])}
         assert set(model["usual"]) == {"", "CM", "CU"}
         assert model["trained_until"] == "2026-03-30" and model["headline"] == 7
         assert model["levels"]["mode"] == "threshold" and model["actions"]
@@ -190,17 +317,32 @@ def test_a_bundle_is_plain_text_and_strict_json_with_a_twin_inside(bundle):
     assert (bundle / "model.json").read_bytes() != (bundle / "evaluation" / "model.json").read_bytes()
 
 
-def test_folds_without_bans_are_calibrated_on_what_was_learnt_and_a_note_says_so(tmp_path):
+def test_an_interval_without_checked_bans_is_calibrated_on_what_was_learnt_and_a_note_says_so(tmp_path):
     own = sample(600)
     own.labels[1] = np.where(np.arange(600) < 300, own.labels[1], 0.0)
     folds = [(np.arange(0, 300), np.arange(400, 600))]
     settings = worlds.settings(tmp_path)
     found = fit(own, folds, DIRECTIONS, settings, headline=7)
     assert found.notes == ["horizon 1: no ban in the checked rows; calibrated on the rows learnt from"]
-    assert set(found.curves) == {1, 7} and 0 < found.curves[1](np.array([0.0]))[0] < 1
+    assert set(found.curves) == {1, 7}
+    hazard = found.curves[1](margins_of(found, own.values)[:, 0])
+    assert hazard.mean() == pytest.approx(own.labels[1].mean(), rel=0.3)
+    assert np.ptp(hazard) > 0.01, "and it still tells one row from another"
     nobody = Sample(own.values, {7: own.labels[7], 1: np.zeros(600)}, own.weight)
     risk = published(tmp_path / "b", fit(nobody, folds, DIRECTIONS, settings, headline=7)).risks(frame(own.values))
     assert (risk[:, 0] < 0.01).all(), "nobody was banned within a day"
+
+
+def test_an_interval_that_no_checked_row_has_lived_through_is_no_coin_toss(tmp_path):
+    """The newest rows are known for a week and not for two."""
+    own = sample()
+    own.labels[14] = np.where(np.arange(3000) < 1500, own.labels[7], np.nan)
+    fresh = np.random.default_rng(2).random(3000) < 0.1
+    own.labels[14] = np.where((own.labels[14] == 0) & fresh, 1.0, own.labels[14])
+    found = fit(own, FOLDS[:1], DIRECTIONS, worlds.settings(tmp_path), headline=7)
+    assert found.notes == ["horizon 14: no ban in the checked rows; calibrated on the rows learnt from"]
+    hazard = found.curves[14](margins_of(found, own.values)[:, 2])
+    assert hazard.mean() == pytest.approx(0.1, abs=0.03)
 
 
 def test_the_same_data_settings_and_seed_give_the_same_bytes_and_another_seed_others(few: Dataset, tmp_path):
@@ -210,7 +352,7 @@ def test_the_same_data_settings_and_seed_give_the_same_bytes_and_another_seed_ot
         _, shas[name] = write_bundle(snapshot_task(few, settings), tmp_path / name, settings)
     assert shas["one"] == shas["two"] != shas["other"]
     one, other = (json.loads((tmp_path / name / "manifest.json").read_text())["files"] for name in ("one", "other"))
-    assert one["boosters/7d-0.txt"] != other["boosters/7d-0.txt"]
+    assert one["boosters/0.txt"] != other["boosters/0.txt"]
 
 
 def test_usual_values_are_medians_of_the_group_and_of_all_where_it_is_small():

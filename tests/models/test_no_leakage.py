@@ -54,8 +54,10 @@ def test_the_world_puts_every_part_to_the_test(reference, lake, tables):
     data, files = reference
     assert (data.weight > 1).any() and data.outcomes.delay > 0 and (data.labels == 1).sum().min() > 5
     assert lake.days("calls")[-1] >= UNTIL + 10
-    model = json.loads(files["model.json"])
-    assert model["notes"] == [] and all(len(set(curve["y"])) > 10 for curve in model["calibration"].values())
+    for part in ("", "evaluation/"):
+        model = json.loads(files[f"{part}model.json"])
+        assert model["notes"] == [] and all(len(set(curve["y"])) > 10 for curve in model["calibration"].values())
+        assert model["degree"] == "full" and model["linear"]["share"] < 1 and f"{part}boosters/0.txt" in files
     late = worlds.known_at("bans", tables["bans"]) >= worlds.midnight(UNTIL)
     assert late.sum() > 3 and (tables["bans"]["banned_at"][late] < worlds.midnight(UNTIL)).any()
 

@@ -19,7 +19,7 @@ from features.feature import Feature
 
 ZONE = "Asia/Shanghai"
 START = pd.Timestamp("2026-01-05", tz=ZONE)
-DAYS, LINES = 96, 50
+DAYS, LINES, BANS = 96, 80, 220
 UNTIL = day_number((START + pd.Timedelta(days=84)).date())
 """The day before whose midnight everything is learnt; the tables go on for twelve more days."""
 Tables = dict[str, pd.DataFrame]
@@ -71,9 +71,9 @@ def company(seed: int = 3) -> Tables:
     calls.loc[0, "started_at"], calls.loc[1, "started_at"] = START, START + pd.Timedelta(days=DAYS, seconds=-1)
     calls["recorded_at"] = late(calls["started_at"], 0.05)
     calls.loc[:1, "recorded_at"] = pd.NaT
-    banned = rng.choice(LINES, 70, p=pace**2 / (pace**2).sum())
-    bans = pd.DataFrame({"ban_id": [f"b{n}" for n in range(70)], "line_id": names[banned], "banned_at": moments(70)})
-    bans["lifted_at"] = bans["banned_at"] + pd.to_timedelta(rng.integers(1, 8, 70), unit="D")
+    banned = rng.choice(LINES, BANS, p=pace**2 / (pace**2).sum())
+    bans = pd.DataFrame({"ban_id": [f"b{n}" for n in range(BANS)], "line_id": names[banned], "banned_at": moments(BANS)})
+    bans["lifted_at"] = bans["banned_at"] + pd.to_timedelta(rng.integers(1, 8, BANS), unit="D")
     bans["reported_at"] = late(bans["banned_at"], 0.3)
     complained = rng.choice(LINES, 160, p=pace / pace.sum())
     complaints = pd.DataFrame({"complaint_id": [f"k{n}" for n in range(160)], "line_id": names[complained]})

@@ -107,7 +107,9 @@ def time_bundle(folder: Path, seed: int = 0, **changes: Any) -> Path:
         booster = lightgbm.train(parameters, lightgbm.Dataset(columns, label), num_boost_round=15)
         boosters.append(f"boosters/{member}.txt")
         (folder / boosters[-1]).write_text(booster.model_to_string())
-    calibration = {str(horizon): {"x": [-4.0, -1.0, 2.0], "y": [0.0, 0.1 if horizon != 7 else 0.05, 0.8]} for horizon in HORIZONS}
+    calibration = {
+        str(horizon): {"x": [-4.0, -1.0, 2.0], "y": [0.0, 0.03 if horizon != 7 else 0.015, 0.8]} for horizon in HORIZONS
+    }
     meta = {
         "kind": "time",
         "id": "line_id",

@@ -11,10 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.published import Forecast
+from serving.published import Forecast, days_until
 from tests.serving.bundles import ACTIONS, FEATURES, HORIZONS, as_table, lines, rule_bundle, sealed, table_bundle, time_bundle
 
 NAMES = [name for name, _, _ in FEATURES]
+LINE = {
+    "share": 0.5,
+    "fill": [0.0] * 7,
+    "mean": [1.0] * 7,
+    "scale": [2.0] * 7,
+    "weight": [0.1, -0.2, 0.3, 0.4, -0.1, 0.2, 0.1],
+    "intercept": 0.7,
+    "reach": 5.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,32 +53,61 @@ def test_risks_are_probabilities_that_never_fall_with_the_horizon_and_ranks_are_
     assert (np.diff(risks, axis=1) >= 0).all()
     scores = forecast.score(frame)
     assert sorted(scores["rank"]) == list(range(1, len(rows) + 1))
-    margin = forecast.margins(frame)[:, forecast.headline]
+    margin = forecast.margins(frame)[:, : forecast.headline + 1].mean(axis=1)
     keys = sorted(zip(-risks[:, forecast.headline], -margin, frame["line_id"], scores["rank"], strict=True))
     assert [key[-1] for key in keys] == list(range(1, len(rows) + 1))
     for reasons in scores["reasons"]:
         given_ = [reason["contribution"] for reason in reasons]
         assert len(given_) <= 3 and given_ == sorted(given_, reverse=True) and all(value > 0 for value in given_)
-    json.dumps(scores.drop(columns="as_of").to_dict("records"), allow_nan=False)
+    json.dumps(scores.drop(columns=["as_of", "days_to_red"]).to_dict("records"), allow_nan=False)
+    days = scores["days_to_red"]
+    assert (days.isna() | days.between(0, 365)).all()
 
 
-def test_margins_are_the_mean_raw_score_and_risks_the_calibrated_running_maximum(forecasts):
+def with_interval(frame: pd.DataFrame, interval: int) -> np.ndarray:
+    """Features and, as the last column, the interval, as boosters take them."""
+    return np.column_stack([frame[NAMES].to_numpy(float), np.full(len(frame), interval)])
+
+
+def test_margins_are_offset_and_mean_raw_score_and_risks_what_the_hazards_leave(forecasts):
     forecast, frame = forecasts["time"], lines(200, seed=1)
     margins = forecast.margins(frame)
+    assert len(forecast._boosters) == 2
     expected = np.empty_like(margins)
-    for position, horizon in enumerate(HORIZONS):
-        boosters = forecast._boosters[horizon]
-        assert len(boosters) == 2
-        expected[:, position] = sum(booster.predict(frame[NAMES].to_numpy(float), raw_score=True) for booster in boosters) / 2
+    for place, offset in enumerate(forecast.meta["offsets"]):
+        raw = [booster.predict(with_interval(frame, place), raw_score=True) for booster in forecast._boosters]
+        expected[:, place] = offset + np.mean(raw, axis=0)
     assert margins == pytest.approx(expected, abs=1e-12)
-    calibrated = np.column_stack(
+    trees = expected - forecast.meta["offsets"]
+    assert np.ptp(trees, axis=1).max() > 0.01, "the fixture's trees tell the intervals apart"
+    hazards = np.column_stack(
         [
             np.interp(expected[:, p], *(forecast.meta["calibration"][str(h)][axis] for axis in "xy"))
             for p, h in enumerate(HORIZONS)
         ]
     )
-    assert (np.diff(calibrated, axis=1) < 0).any(), "the fixture's calibrators disagree on purpose"
-    assert forecast.risks(frame) == pytest.approx(np.maximum.accumulate(calibrated, axis=1), abs=1e-12)
+    assert (np.diff(hazards, axis=1) < 0).any(), "the fixture's curves disagree on purpose"
+    risks = forecast.risks(frame)
+    for place in range(len(HORIZONS)):
+        left = np.ones(len(frame))
+        for hazard in hazards.T[: place + 1]:
+            left *= 1 - hazard
+        assert risks[:, place] == pytest.approx(1 - left, abs=1e-12)
+
+
+def test_the_straight_part_counts_by_its_share(tmp_path):
+    rng = np.random.default_rng(0)
+    line = {**LINE, **{part: rng.normal(1, 0.3, 7).tolist() for part in ("fill", "mean", "scale", "weight")}, "share": 0.25}
+    frame = lines(100, seed=14)
+    trees = Forecast.read(time_bundle(tmp_path / "trees"))
+    both = Forecast.read(time_bundle(tmp_path / "both", linear=line))
+    alone = Forecast.read(time_bundle(tmp_path / "alone", boosters=[], linear={**line, "share": 1.0}))
+    logs = np.log1p(frame[NAMES].to_numpy(float))  # all of them are 0 or more
+    scaled = np.clip((np.where(np.isnan(logs), line["fill"], logs) - line["mean"]) / line["scale"], -5, 5)
+    straight = (scaled @ line["weight"] + line["intercept"])[:, None]
+    offsets = np.array(both.meta["offsets"])
+    assert alone.margins(frame) == pytest.approx(straight + offsets)
+    assert both.margins(frame) == pytest.approx(0.25 * straight + 0.75 * (trees.margins(frame) - offsets) + offsets)
 
 
 def test_a_line_scores_the_same_alone_as_among_others_and_in_any_order(forecasts):
@@ -78,7 +116,7 @@ def test_a_line_scores_the_same_alone_as_among_others_and_in_any_order(forecasts
     shuffled = forecast.score(frame.sample(frac=1, random_state=1)).loc[frame.index]
     pd.testing.assert_frame_equal(together, shuffled)
     alone = forecast.score(frame.iloc[[17]])
-    columns = ["line_id", "risk_1d", "risk_3d", "risk_7d", "risk_14d", "level", "reasons", "actions"]
+    columns = ["line_id", "risk_1d", "risk_3d", "risk_7d", "risk_14d", "days_to_red", "level", "reasons", "actions"]
     pd.testing.assert_frame_equal(alone[columns], together.iloc[[17]][columns])
     assert alone["rank"].tolist() == [1]
 
@@ -99,18 +137,30 @@ def test_no_lines_give_a_frame_of_the_same_columns_and_types(forecasts):
 
 def test_the_columns_are_those_of_the_contract(forecasts):
     assert list(forecasts["time"].score(lines(3)).columns) == [
-        "as_of", "line_id", "risk_1d", "risk_3d", "risk_7d", "risk_14d", "rank", "level", "reasons", "actions", "model_version",
-        "data_fingerprint",
+        "as_of", "line_id", "risk_1d", "risk_3d", "risk_7d", "risk_14d", "days_to_red", "rank", "level", "reasons",
+        "actions", "model_version", "data_fingerprint",
     ]  # fmt: skip
     assert list(forecasts["table"].score(as_table(lines(3))).columns) == ["phone", "risk", "rank", "level", "reasons"]
 
 
-def test_contributions_add_up_to_the_margin(forecasts):
-    forecast, frame = forecasts["time"], lines(100, seed=4)
-    given_ = forecast.contributions(frame)
-    bias = np.mean([b.predict(frame[NAMES].to_numpy(float), pred_contrib=True)[:, -1] for b in forecast._boosters[7]], axis=0)
-    assert given_.sum(axis=1) + bias == pytest.approx(forecast.margins(frame)[:, 2], abs=1e-9)
-    assert not np.allclose(given_, forecast.contributions(frame, horizon=14))
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_contributions_add_up_to_the_mean_margin_of_the_days_until_the_horizon(tmp_path, horizon, share):
+    """Intervals count by their length; what the interval itself adds is no feature's, and the offsets are no part of it."""
+    forecast = Forecast.read(time_bundle(tmp_path / "b", linear={**LINE, "share": share}))
+    frame = lines(100, seed=4)
+    days = {interval: np.diff([0, *HORIZONS])[interval] for interval in range(HORIZONS.index(horizon) + 1)}
+    assert sum(days.values()) == horizon
+    expected, base = np.zeros(100), np.zeros(100)
+    for interval, length in days.items():
+        shap = [booster.predict(with_interval(frame, interval), pred_contrib=True) for booster in forecast._boosters]
+        base += length / horizon * (1 - share) * np.mean(shap, axis=0)[:, -2:].sum(axis=1)  # the interval's own, and the bias
+        base += length / horizon * share * LINE["intercept"]
+        expected += length / horizon * (forecast.margins(frame)[:, interval] - forecast.meta["offsets"][interval])
+    given_ = forecast.contributions(frame, horizon=horizon)
+    assert given_.shape == (100, len(NAMES))
+    assert given_.sum(axis=1) + base == pytest.approx(expected, abs=1e-9)
+    assert np.array_equal(given_, forecast.contributions(frame)) == (horizon == 7 or share == 1), "7 days are the headline"
 
 
 def test_reasons_are_the_strongest_features_one_window_each_with_what_is_usual_for_the_carrier(forecasts):
@@ -148,6 +198,20 @@ def test_levels_follow_thresholds_or_the_lines_that_ops_can_handle(forecasts):
     by_rank = forecast.score(frame, levels={"mode": "capacity"}).sort_values("rank")["level"].tolist()
     assert by_rank == ["red"] * 2 + ["orange"] * 3 + ["yellow"] * 4 + ["green"] * 291
     assert set(forecast.score(frame, levels={"red": 0.0})["level"]) == {"red"}
+
+
+def test_a_line_is_red_when_the_days_until_red_are_within_the_headline(forecasts):
+    frame = lines(300, seed=13)
+    for kind, level in (("time", 0.2), ("rule", 0.06)):
+        forecast = forecasts[kind]
+        scores = forecast.score(frame, levels={"red": level})
+        days = scores["days_to_red"].to_numpy()
+        red = (scores["level"] == "red").to_numpy()
+        assert 0 < red.sum() < 300 and np.isnan(days[~red]).sum() < (~red).sum()
+        assert (days[red] <= 7 * (1 + 1e-12)).all() and not (days[~red] < 7).any()
+        np.testing.assert_array_equal(days, days_until(forecast.risks(frame), HORIZONS, level))
+    assert (forecasts["time"].score(frame, levels={"red": 0.0})["days_to_red"] == 0).all()
+    assert forecasts["time"].score(frame, levels={"red": 1.0})["days_to_red"].isna().all()
 
 
 def test_an_action_moves_what_is_worse_than_usual_and_the_model_scores_again(forecasts):
@@ -247,12 +311,21 @@ def test_the_evaluation_twin_is_read_from_the_same_bundle(tmp_path):
     [
         ({"kind": "oracle"}, "kind `oracle`"),
         ({"headline": 5}, "headline 5"),
-        ({"features": []}, "a booster has 7 features"),
+        ({"features": []}, "a booster has 8 columns, model.json 0 and one more"),
         ({"calibration": {str(h): {"x": [0.0, 1.0], "y": [0.5, 0.1]} for h in HORIZONS}}, "does not rise"),
         ({"calibration": {str(h): {"x": [0.0, 1.0], "y": [0.5, 1.1]} for h in HORIZONS}}, "does not rise"),
         ({"calibration": {}}, "malformed"),
-        ({"boosters": {str(h): [] for h in HORIZONS}}, "no booster"),
-        ({"boosters": {str(h): ["../../etc/passwd"] for h in HORIZONS}}, "not in the bundle"),
+        ({"boosters": []}, "no booster"),
+        ({"boosters": [], "linear": {**LINE, "share": 0.9}}, "no booster"),
+        ({"boosters": ["../../etc/passwd"]}, "not in the bundle"),
+        ({"offsets": [0.0]}, "one finite number a horizon"),
+        ({"offsets": [0.0, 0.0, 0.0, np.nan]}, "one finite number a horizon"),
+        ({"linear": {**LINE, "share": 1.5}}, "does not fit the features"),
+        ({"linear": {**LINE, "weight": [1.0]}}, "does not fit the features"),
+        ({"linear": {**LINE, "weight": [np.nan] * 7}}, "must be finite numbers"),
+        ({"linear": {**LINE, "intercept": np.inf}}, "must be finite numbers"),
+        ({"linear": {**LINE, "scale": [0.0] * 7}}, "scale and reach above 0"),
+        ({"linear": {}}, "malformed"),
     ],
 )
 def test_a_bundle_that_cannot_give_probabilities_is_refused(tmp_path: Path, change, words):

@@ -97,9 +97,10 @@ def bundle(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = [feature.name for feature in chosen]
     label = (table["complaints_7d"] + table["calls_1d"] / 5 + np.random.default_rng(0).normal(size=len(table)) > 3).astype(int)
     parameters = {"objective": "binary", "num_leaves": 7, "min_data_in_leaf": 5, "verbose": -1, "num_threads": 1}
-    for horizon in HORIZONS:
-        booster = lightgbm.train(parameters | {"seed": horizon}, lightgbm.Dataset(table[names], label), num_boost_round=10)
-        (folder / f"boosters/{horizon}d-0.txt").write_text(booster.model_to_string())
+    interval = np.repeat(np.arange(len(HORIZONS)), len(table))
+    columns = np.column_stack([np.tile(table[names].to_numpy(), (len(HORIZONS), 1)), interval])
+    booster = lightgbm.train(parameters, lightgbm.Dataset(columns, np.tile(label, len(HORIZONS))), num_boost_round=10)
+    (folder / "boosters/0.txt").write_text(booster.model_to_string())
     kept = ("name", "family", "doc", "unit", "direction")
     described = [{key: feature.describe()[key] for key in kept} for feature in chosen]
     meta = {
@@ -109,7 +110,9 @@ def bundle(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "features": described,
         "horizons": HORIZONS,
         "headline": 7,
-        "boosters": {str(h): [f"boosters/{h}d-0.txt"] for h in HORIZONS},
+        "boosters": ["boosters/0.txt"],
+        "offsets": [0.0, 0.1, 0.2, 0.3],
+        "linear": {"share": 0.0},
         "calibration": {str(h): {"x": [-3.0, 3.0], "y": [0.01 * h, 0.9]} for h in HORIZONS},
         "usual": {"": {name: float(table[name].median()) for name in names}},
         "levels": LEVELS,
@@ -161,6 +164,7 @@ def test_a_day_is_scored_for_the_lines_eligible_then(scored: tuple[Home, Path, d
             ("risk_3d", pa.float64()),
             ("risk_7d", pa.float64()),
             ("risk_14d", pa.float64()),
+            ("days_to_red", pa.float64()),
             ("rank", pa.int32()),
             ("level", pa.string()),
             ("reasons", scoring.REASONS),
@@ -188,8 +192,8 @@ def test_the_scores_are_those_of_the_bundle_on_the_days_features(scored: tuple[H
     features = build_features(Lake(home.lake), disk.settings(home.root), [disk.FIRST + DAYS])
     expected = Forecast.read(bundle).score(features).sort_values("rank")
     found = pq.ParquetFile(path).read().to_pandas()
-    columns = [f"risk_{h}d" for h in HORIZONS]
-    assert (found[columns].to_numpy() == expected[columns].to_numpy()).all()
+    columns = [*(f"risk_{h}d" for h in HORIZONS), "days_to_red"]
+    np.testing.assert_array_equal(found[columns].to_numpy(), expected[columns].to_numpy())
     assert found["line_id"].tolist() == expected["line_id"].tolist()
     reasons = [[reason["feature"] for reason in row] for row in expected["reasons"]]
     assert [[reason["feature"] for reason in row] for row in found["reasons"]] == reasons

@@ -73,7 +73,7 @@ def plant_listed_pickle(bundle: Path) -> None:
 
 
 def pickle_for_booster(bundle: Path) -> None:
-    (bundle / "boosters" / "7d-0.txt").write_bytes(pickle.dumps(Boom()))
+    (bundle / "boosters" / "0.txt").write_bytes(pickle.dumps(Boom()))
 
 
 def add_file(bundle: Path) -> None:
@@ -85,14 +85,14 @@ def add_code(bundle: Path) -> None:
 
 
 def change_byte(bundle: Path) -> None:
-    path = bundle / "boosters" / "7d-0.txt"
+    path = bundle / "boosters" / "0.txt"
     text = bytearray(path.read_bytes())
     text[len(text) // 2] ^= 1
     path.write_bytes(bytes(text))
 
 
 def remove_file(bundle: Path) -> None:
-    (bundle / "boosters" / "3d-1.txt").unlink()
+    (bundle / "boosters" / "1.txt").unlink()
 
 
 def remove_manifest(bundle: Path) -> None:
@@ -110,7 +110,7 @@ def relist(name: str):
 
 
 def link_out(bundle: Path) -> None:
-    path = bundle / "boosters" / "7d-0.txt"
+    path = bundle / "boosters" / "0.txt"
     outside = bundle.parent / "outside.txt"
     path.rename(outside)
     path.symlink_to(outside)
@@ -123,7 +123,7 @@ def link_folder(bundle: Path) -> None:
 
 def other_format(bundle: Path) -> None:
     path = bundle / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 2}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 1}))
 
 
 def no_manifest_at_all(bundle: Path) -> None:
@@ -146,7 +146,7 @@ CHANGES = [
     (relist("C:/outside.txt"), "no plain path"),
     (link_out, "a link or device"),
     (link_folder, "a link or device"),
-    (other_format, "format bancast-model 2"),
+    (other_format, "format bancast-model 1, this reads bancast-model 2"),
     (no_manifest_at_all, "not a manifest"),
 ]
 IDS = [f"{number}-{words.replace(' ', '-')}" for number, (_, words) in enumerate(CHANGES)]
