@@ -202,21 +202,23 @@ class _Learner:
         for bag in range(self.settings.train.bags if share < 1 else 0):
             boosters.append(self._grow(everything, offsets, rounds, self.seed + 1000 * bag))
         linear = self._lines(everything, offsets, [strength])[0]
-        every = np.arange(len(self.sample.values))
-        trees = self._trees(boosters, every, rounds) if boosters else np.zeros((len(every), self.count))
-        learnt = _blend(share, linear.margin(self.sample.values)[:, None], trees) + offsets
-        curves, notes = {}, []
+        curves, notes, learnt = {}, [], None
+        bare = [not (seen.banned[seen.interval == interval] == 1).any() for interval in range(self.count)]
+        if any(bare):  # then what was learnt from has to serve; it is many rows
+            every = np.arange(len(self.sample.values))
+            trees = self._trees(boosters, every, rounds) if boosters else np.zeros((len(every), self.count))
+            learnt = _blend(share, linear.margin(self.sample.values)[:, None], trees) + offsets
         for interval, horizon in enumerate(self.horizons):
-            if (seen.banned[seen.interval == interval] == 1).any():
+            if learnt is None or not bare[interval]:
                 curves[horizon] = self._curve(interval, margin[_places(row, seen.row), interval], seen)
                 continue
             # Checked rows without a ban in an interval do not say who is at risk in it; without any row, not even how much.
             curves[horizon] = self._curve(interval, learnt[everything.row, interval], everything)
             if checks:
                 notes.append(f"horizon {horizon}: no ban in the checked rows; calibrated on the rows learnt from")
-        if not checks:
+        if not checks and learnt is not None:
             notes.append("no ban in the checked rows; calibrated on the rows learnt from")
-            row, margin = every, learnt
+            row, margin = np.arange(len(learnt)), learnt
         if self.degree == REGULARISED:
             notes.append(
                 f"{self.bans} bans to learn from: a regularised model alone, trees are grown from {FEW_BANS} bans on "
