@@ -120,7 +120,8 @@ def task_losses(task: Task) -> Losses:
     """The losses of a task's train rows."""
     rows = task.train
     labels = {horizon: label[rows] for horizon, label in task.sample.labels.items()}
-    sample = Sample(task.sample.values[rows], labels, task.sample.weight[rows])
+    bans = None if task.bans_of is None else task.bans_of(rows)
+    sample = Sample(task.sample.values[rows], labels, task.sample.weight[rows], bans=bans)
     folds = task.folds_of(rows)[::-1]
 
     def losses(settings: Settings) -> Iterator[float]:
