@@ -46,7 +46,7 @@ FLAGGED_SHARE = 0.05
 """Part of the lines that is flagged a week, for early warnings."""
 EARLY = 2
 """Days ahead from which a warning is early."""
-PLAIN, TRUTH = "plain LightGBM", "true one-day hazard"
+PLAIN, TRUTH, WEEK = "plain LightGBM", "true hazard of the first day", "true hazard of the week"
 Tell = Callable[[str], None]
 
 
@@ -93,9 +93,9 @@ def world_quality(folder: Path, tell: Tell) -> list[dict[str, Any]]:
         tell(f"{folder.name}: plain LightGBM")
         with all_of.timing(PLAIN):
             all_of.scores[PLAIN] = _plain(folder, table, days[0], cut, settings, tell)
-        truth = _true_hazard(folder, table, judged.group)
+        truth = _true_hazards(folder, table, judged.group)
         if truth is not None:
-            all_of.scores[TRUTH] = truth
+            all_of.scores[TRUTH], all_of.scores[WEEK] = truth
         rows = [{"world": folder.name, **row} for row in compared(judged, all_of)]
         tell(f"{folder.name}: {rows[0]['rows']} rows, {rows[0]['bans']} of them banned; average precision {rows[0]['ap']:.3f}")
         return rows
@@ -104,12 +104,15 @@ def world_quality(folder: Path, tell: Tell) -> list[dict[str, Any]]:
 def compared(judged: Judged, all_of: Field) -> list[dict[str, Any]]:
     """One row a contestant, from the same rows.
 
-    ap: average precision over all rows; ap_week: its mean over snapshots with a ban; ratio: ap over the plain model's; roc_auc;
-    p50: mean precision among a snapshot's top 50, best_p50: the highest that any list reaches; early: see `early_share`;
-    expected: bans forecast over bans seen (1 is right; None for scores that are no probabilities); seconds.
+    ap: average precision over all rows; ap_week: its mean over snapshots with a ban; ratio: ap over the plain model's; bound: ap
+    over that of an observer who knows the true hazard of the coming week; roc_auc; p50: mean precision among a snapshot's top 50,
+    best_p50: the highest that any list reaches; early: see `early_share`; expected: bans forecast over bans seen (1 is right; None
+    for scores that are no probabilities); months: the same of each 28 days, the least and the largest; seconds.
     """
     rows: list[dict[str, Any]] = []
-    plain = average_precision_score(judged.label, all_of.scores[PLAIN]) if PLAIN in all_of.scores else None
+    plain, best = (
+        average_precision_score(judged.label, all_of.scores[who]) if who in all_of.scores else None for who in (PLAIN, WEEK)
+    )
     for who, score in all_of.scores.items():
         found = evaluate(judged, score, FLAGS, HORIZON, who in all_of.probable)
         rows.append(
@@ -120,15 +123,25 @@ def compared(judged: Judged, all_of: Field) -> list[dict[str, Any]]:
                 "ap": found["average_precision"],
                 "ap_week": weekly_precision(judged, score),
                 "ratio": found["average_precision"] / plain if plain else None,
+                "bound": found["average_precision"] / best if best else None,
                 "roc_auc": found["roc_auc"],
                 "p50": found[f"precision_top_{FLAGS}"],
                 "best_p50": found[f"attainable_precision_top_{FLAGS}"],
                 "early": early_share(judged, score),
                 "expected": found.get("expected_over_observed"),
+                "months": _monthly(judged, score) if who in all_of.probable else None,
                 "seconds": all_of.seconds.get(who),
             }
         )
     return rows
+
+
+def _monthly(judged: Judged, score: np.ndarray) -> str:
+    """Bans forecast over bans seen, by 28 days of snapshots from the first: the least and the largest, as text."""
+    month = (judged.group - judged.group.min()) // 28
+    seen = np.bincount(month, judged.label)
+    ratio = np.bincount(month, score)[seen > 0] / seen[seen > 0]
+    return f"{ratio.min():.2f} to {ratio.max():.2f}"
 
 
 def weekly_precision(judged: Judged, score: np.ndarray) -> float:
@@ -192,12 +205,18 @@ def _plain(folder: Path, table: pd.DataFrame, first: int, cut: int, settings: Se
     return keys["risk"].fillna(0.0).to_numpy()
 
 
-def _true_hazard(folder: Path, table: pd.DataFrame, at: np.ndarray) -> np.ndarray | None:
-    """The simulated hazard of each row's first day, for orientation; None where the world does not come with it."""
+def _true_hazards(folder: Path, table: pd.DataFrame, at: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The simulated hazard of each row's first day, and the mean of the coming week's days on which the line was in use.
+
+    None where the world does not come with it. The week's is a bound for orientation: it knows what the lines will do.
+    """
     path = folder / "truth.parquet"
     if not path.exists():
         return None
     truth = pd.read_parquet(path)
     truth["day"] = (pd.to_datetime(truth["day"]) - pd.Timestamp("1970-01-01")).dt.days
-    rows = pd.DataFrame({"line_id": table["line_id"].astype(str), "day": at})
-    return rows.merge(truth.astype({"line_id": str}), how="left", on=["line_id", "day"])["hazard"].fillna(0.0).to_numpy()
+    known = truth.astype({"line_id": str}).drop_duplicates(["line_id", "day"]).set_index(["line_id", "day"])["hazard"]
+    lines = table["line_id"].astype(str)
+    days = [known.reindex(pd.MultiIndex.from_arrays([lines, at + ahead])).to_numpy() for ahead in range(HORIZON)]
+    week = np.column_stack([np.nan_to_num(days[0]), *days[1:]])  # the first day: 0 where the line was banned unbeknown
+    return np.nan_to_num(days[0]), np.nanmean(week, axis=1)

@@ -91,11 +91,11 @@ def test_the_command_judges_a_made_world_and_leaves_nothing_behind(tmp_path: Pat
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     rows = {row["who"]: row for row in json.loads((tmp_path / "found.json").read_text())["quality"]}
-    assert list(rows) == ["bancast", "rule", "logistic regression", "plain LightGBM", "true one-day hazard"]
+    assert list(rows) == ["bancast", "rule", "logistic regression", "plain LightGBM", quality.TRUTH, quality.WEEK]
     for row in rows.values():
         assert row["rows"] == rows["rule"]["rows"] > 0 and row["bans"] == rows["rule"]["bans"] > 0
         assert 0 < row["ap"] <= 1 and 0 <= row["p50"] <= row["best_p50"] <= 1
-    assert rows["true one-day hazard"]["roc_auc"] > 0.5 and rows["bancast"]["seconds"] > 0
+    assert rows[quality.TRUTH]["roc_auc"] > 0.5 and rows["bancast"]["seconds"] > 0
     assert (tmp_path / "found.md").read_text() == done.stdout
     assert list(homes.iterdir()) == []
     assert "complaints: train until" in done.stderr
