@@ -1,6 +1,6 @@
-"""The words of the model card: English msgids, Chinese from Babel catalogues, numbers in the reader's form.
+"""The words of the pages about models: English msgids, Chinese from Babel catalogues, numbers in the reader's form.
 
-The card's own catalogue is `locale/zh/LC_MESSAGES/card.po`; what features measure is translated once, in the ranking's, which is
+Their own catalogue is `locale/zh/LC_MESSAGES/pages.po`; what features measure is translated once, in the ranking's, which is
 read as data. `tools/texts.py` brings both up to date with the code.
 """
 
@@ -21,12 +21,13 @@ from babel.numbers import format_decimal, format_percent
 
 from features.catalogue import CATALOGUE, FAMILIES
 
-FOLDER = Path(__file__).parent
-CATALOGUE_FILE = FOLDER / "locale" / "zh" / "LC_MESSAGES" / "card.po"
+_MODELS = Path(__file__).parent.parent
+CATALOGUE_FILE = Path(__file__).parent / "locale" / "zh" / "LC_MESSAGES" / "pages.po"
 LANGUAGES = ("zh", "en")
-_RANKING = FOLDER.parent.parent / "serving" / "report" / "locale" / "zh" / "LC_MESSAGES" / "bancast.po"
+_RANKING = _MODELS.parent / "serving" / "report" / "locale" / "zh" / "LC_MESSAGES" / "bancast.po"
 _LOCALES = {"zh": Locale("zh", "CN", script="Hans"), "en": Locale("en", "GB")}
-_METHODS = [("**.py", "python"), ("templates/**.j2", "jinja2.ext.babel_extract")]
+_METHODS = [(f"{part}/**.py", "python") for part in ("pages", "card", "backtest_page")]
+_METHODS += [("plots.py", "python"), ("**/templates/**.j2", "jinja2.ext.babel_extract")]
 _KEYWORDS = {"N_": None, "say": None}
 
 
@@ -115,9 +116,9 @@ def _features() -> dict[str, Any]:
 
 
 def messages() -> dict[str, tuple[str, ...]]:
-    """Every text of the card that must have a translation: msgid -> all its forms (here always one)."""
+    """Every text of the pages that must have a translation: msgid -> all its forms (here always one)."""
     found: dict[str, tuple[str, ...]] = {}
-    for _, _, message, _, _ in extract_from_dir(FOLDER, method_map=_METHODS, keywords=_KEYWORDS, comment_tags=()):
+    for _, _, message, _, _ in extract_from_dir(_MODELS, method_map=_METHODS, keywords=_KEYWORDS, comment_tags=()):
         assert isinstance(message, str)
         if message:
             found[message] = (message,)
