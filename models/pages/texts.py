@@ -88,11 +88,11 @@ class Texts:
             return "–"
         return format_decimal(round(value, digits), format="#,##0." + "#" * max(digits, 1), locale=self._locale)
 
-    def percent(self, value: float | None) -> str:
-        """A share as percent with one decimal; a dash where it is not known."""
+    def percent(self, value: float | None, digits: int = 1) -> str:
+        """A share as percent with so many decimals; a dash where it is not known."""
         if value is None or not math.isfinite(value):
             return "–"
-        return format_percent(value, format="#,##0.0%", locale=self._locale)
+        return format_percent(value, format="#,##0" + "." * (digits > 0) + "0" * digits + "%", locale=self._locale)
 
     def family(self, family: str) -> str:
         """The label of a family of features."""
