@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Callable
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import matplotlib
@@ -96,7 +97,7 @@ def dependence_plot(curves: list[dict[str, Any]]) -> Figure:
 
 
 def reliability_plot(bands: list[dict[str, Any]], say: Say = str) -> Figure:
-    """Expected against observed share of bans by band of risk, with 95 % intervals, on logarithmic axes; see calibration_table."""
+    """Expected against observed share of bans by band of risk, with 95 % intervals; see calibration_table."""
     figure, axes = _blank("", say("expected: mean risk of the band"), say("observed: share banned"))
     expected, observed, rows = (
         np.array([band[name] for band in bands], dtype=float) for name in ("expected", "observed", "rows")
@@ -121,7 +122,7 @@ def expected_plot(weeks: list[dict[str, Any]], say: Say = str) -> Figure:
     """Rows banned of each scored day, and how many the model expected. weeks: as BacktestReport has them."""
     figure, axes = _blank("", "", say("rows banned"), height=3.2)
     days = _days(axes, weeks)
-    gap = min(((after - before).days for before, after in zip(days, days[1:], strict=False)), default=7)
+    gap = min(((after - before).days for before, after in pairwise(days)), default=7)
     axes.bar(days, [week["bans"] for week in weeks], width=0.7 * gap, color="0.75", label=say("observed"))
     axes.plot(days, [_known(week, "model_expected") for week in weeks], marker="o", markersize=4, label=say("expected"))
     axes.set_ylim(bottom=0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from markupsafe import Markup
 from scipy.stats import poisson
 
 from models import plots
 from models.backtest import EARLY, LARGEST, PROBABLE, WHO
+from models.backtest_page.common import picture
 from models.pages.content import Block, Cell, Section
 from models.pages.texts import N_, Texts
 from models.replay import CHAMPION, LOGISTIC, MODEL, RULE
@@ -30,16 +30,20 @@ def _weeks(report: dict[str, Any], say: Texts) -> Section | None:
     if not weeks:
         return None
     pictures = [
-        Block(
-            text=say("Rows banned of each scored day (bars), and how many the model expected (line)."),
-            picture=Markup(plots.svg_text(plots.expected_plot(weeks, say), f"expected-{say.language}")),
+        picture(
+            plots.expected_plot(weeks, say),
+            say("Rows banned of each scored day (bars), and how many the model expected (line)."),
+            say,
+            "expected",
         ),
-        Block(
-            text=say("Average precision of each scored day. With few bans a day it jumps; look at the whole."),
-            picture=Markup(plots.svg_text(plots.weekly_plot(weeks, say), f"weekly-{say.language}")),
+        picture(
+            plots.weekly_plot(weeks, say),
+            say("Average precision of each scored day. With few bans a day it jumps; look at the whole."),
+            say,
+            "weekly",
         ),
     ]
-    return Section(say("By scored day"), [*pictures, *_blocks(report, weeks, say("Scored day"), say)])
+    return Section(say("By scored day"), [*pictures, *_explained(report, say), _table(report, weeks, say("Scored day"), say)])
 
 
 def _months(report: dict[str, Any], say: Texts) -> Section | None:
@@ -56,24 +60,36 @@ def _pools(report: dict[str, Any], say: Texts) -> Section | None:
 
 
 def _section(report: dict[str, Any], key: str, title: str, first: str, say: Texts) -> Section | None:
-    return Section(title, list(_blocks(report, report[key], first, say))) if report[key] else None
+    return Section(title, [_table(report, report[key], first, say)]) if report[key] else None
 
 
-def _blocks(report: dict[str, Any], entries: list[dict[str, Any]], first: str, say: Texts) -> Iterator[Block]:
-    """What the table means, and the table."""
-    probable, everybody = ([who for who in some if who in report["overall"]] for some in (PROBABLE, WHO))
-    marked = report["every"] >= report["horizon"]
-    text = say(
-        "Precision: share of the flagged rows that were banned. Recall: share of the banned rows that were flagged. Flags are the "
-        "{n} riskiest lines of each scored day over all groups.",
-        n=say.number(report["flags"]),
-    )
-    if marked:
-        text += " " + say(
-            "▲ more and ▼ fewer bans than the model's risks and chance alone explain (Poisson, 95 %); about one mark in twenty "
-            "entries means nothing, and more where bans come in clusters."
+def _explained(report: dict[str, Any], say: Texts) -> list[Block]:
+    """What the columns of this table and of those that follow mean."""
+    said = [
+        say(
+            "Precision: share of the flagged rows that were banned. Recall: share of the banned rows that were flagged. Flags "
+            "are the {n} riskiest lines of each scored day, over all groups together.",
+            n=say.number(report["flags"]),
         )
-    yield Block(text=text)
+    ]
+    if _marked(report):
+        said.append(
+            say(
+                "▲ more and ▼ fewer bans than the model's risks and chance alone explain (Poisson, 95 %). One mark in twenty "
+                "entries means nothing, more where bans come in clusters."
+            )
+        )
+    return [Block(items=said)]
+
+
+def _marked(report: dict[str, Any]) -> bool:
+    """Whether chance can be told: not where one ban counts in several rows."""
+    return bool(report["every"] >= report["horizon"])
+
+
+def _table(report: dict[str, Any], entries: list[dict[str, Any]], first: str, say: Texts) -> Block:
+    probable, everybody = ([who for who in some if who in report["overall"]] for some in (PROBABLE, WHO))
+    marked = _marked(report)
     names = {who: say(SHORT[who]) for who in WHO}
     groups = [("", 2), (say("rows banned"), 1), (say("expected by"), len(probable))]
     groups += [(title, len(everybody)) for title in (say("average precision"), say("precision"), say("recall"))]
@@ -84,14 +100,14 @@ def _blocks(report: dict[str, Any], entries: list[dict[str, Any]], first: str, s
             Cell(entry["name"]),
             Cell(say.number(entry["rows"])),
             Cell(_mark(entry) * marked + say.number(entry["bans"])),
-            *(Cell(say.number(entry.get(f"{who}_expected"), 1)) for who in probable),
-            *(Cell(say.number(entry.get(f"{who}_average_precision"), 2)) for who in everybody),
+            *(Cell(say.decimals(entry.get(f"{who}_expected"), 1)) for who in probable),
+            *(Cell(say.decimals(entry.get(f"{who}_average_precision"), 2)) for who in everybody),
             *(Cell(say.percent(entry.get(f"{who}_precision"), 0)) for who in everybody),
             *(Cell(say.percent(entry.get(f"{who}_recall"), 0)) for who in everybody),
         ]
         for entry in entries
     ]
-    yield Block(head=head, groups=[group for group in groups if group[1]], rows=rows, numbers=True)
+    return Block(head=head, groups=[group for group in groups if group[1]], rows=rows, numbers=True)
 
 
 def _mark(entry: dict[str, Any]) -> str:

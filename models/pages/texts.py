@@ -88,6 +88,12 @@ class Texts:
             return "–"
         return format_decimal(round(value, digits), format="#,##0." + "#" * max(digits, 1), locale=self._locale)
 
+    def decimals(self, value: float | None, digits: int) -> str:
+        """A number with exactly so many decimals, as a column of them wants; a dash where it is not known."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        return format_decimal(value, format="#,##0" + "." * (digits > 0) + "0" * digits, locale=self._locale)
+
     def percent(self, value: float | None, digits: int = 1) -> str:
         """A share as percent with so many decimals; a dash where it is not known."""
         if value is None or not math.isfinite(value):
