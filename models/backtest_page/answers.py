@@ -118,7 +118,7 @@ def warning(report: dict[str, Any], say: Texts) -> Section:
         said = []
     else:
         lead = say(
-            "{share} of the bans were warned of {early} days ahead or more; half of the warnings came {median} days ahead or more.",
+            "{share} of the bans were warned of at least {early} days ahead; half of all warnings came at least {median} days ahead.",
             share=say.percent(own["early"]),
             early=early,
             median=say.number(own["median"], 1),
@@ -264,9 +264,9 @@ def compared(report: dict[str, Any], say: Texts) -> Section | None:
         [
             Cell(say(NAMES[who])),
             Cell(say.decimals(own["value"], 3), own["value"]),
-            Cell(between((own["low"], own["high"]), lambda value: say.decimals(value, 3, say))),
+            Cell(between((own["low"], own["high"]), lambda value: say.decimals(value, 3), say)),
             Cell("" if gap is None else say.decimals(gap["value"], 3)),
-            Cell("" if gap is None else between((gap["low"], gap["high"]), lambda v: say.decimals(v, 3, say))),
+            Cell("" if gap is None else between((gap["low"], gap["high"]), lambda v: say.decimals(v, 3), say)),
             Cell("" if gap is None else verdict(gap["low"], gap["high"], say)),
         ]
         for who, own, gap in found

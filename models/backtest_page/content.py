@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from models import plots
+from models.backtest_page.answers import calibration, compared, red, warning
 from models.backtest_page.common import between, level_text, picture, ratio_of
 from models.backtest_page.groups import group_tables
 from models.pages.content import Block, Cell, Section, facts, horizon_table, span
@@ -77,7 +78,7 @@ def _trainings(report: dict[str, Any], say: Texts) -> Section:
             Cell(say.number(one["bans"])),
             Cell(say(DEGREES.get(one.get("degree") or "", one.get("degree") or "")) or "–"),
             Cell(_promised(one.get("promised_from") or {}, say)),
-            Cell(f"{say('✓ becomes champion') if one['promoted'] else say('✗ does not pass')}: {recorded(one['why'], say)}"),
+            Cell(_gate(one, say)),
         ]
         for one in trainings
     ]
@@ -97,9 +98,16 @@ def _trainings(report: dict[str, Any], say: Texts) -> Section:
     return Section(say("Trainings"), blocks)
 
 
+def _gate(one: dict[str, Any], say: Texts) -> str:
+    """What the gate did, and why, as it was recorded."""
+    did = say("✓ becomes champion") if one["promoted"] else say("✗ does not pass")
+    return f"{did}: {recorded(one['why'], say)}"
+
+
 def _promised(known: dict[str, float], say: Texts) -> str:
     """From which risk a training promises its precision: for all, and for carriers that have their own."""
-    found = [f"{name or say('all carriers')} {say.percent(value)}" for name, value in known.items() if value is not None]
+    everyone = say("all carriers")
+    found = [f"{name or everyone} {say.percent(value)}" for name, value in known.items() if value is not None]
     return "; ".join(found) or say("nothing promised")
 
 
@@ -126,7 +134,7 @@ def _policy(report: dict[str, Any], say: Texts) -> Section:
             Cell(say.decimals(alarm["expected"], 1)),
             Cell(say.number(alarm["observed"])),
             Cell(say.decimals(alarm["ratio"], 2)),
-            Cell(between((alarm["low"], alarm["high"]), lambda value: say.decimals(value, 2, say))),
+            Cell(between((alarm["low"], alarm["high"]), lambda value: say.decimals(value, 2), say)),
         ]
         for alarm, carrier in alarms
     ]
@@ -180,7 +188,7 @@ def _ablation(report: dict[str, Any], say: Texts) -> Section | None:
             Cell(say.number(entry["features"])),
             Cell(say.decimals(entry["average_precision"], 3)),
             Cell(say.decimals(entry["difference"], 3)),
-            Cell(between((entry["low"], entry["high"]), lambda value: say.decimals(value, 3, say))),
+            Cell(between((entry["low"], entry["high"]), lambda value: say.decimals(value, 3), say)),
             Cell(_needed(entry, say)),
         ]
         for entry in found
