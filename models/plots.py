@@ -98,7 +98,7 @@ def dependence_plot(curves: list[dict[str, Any]]) -> Figure:
 
 def reliability_plot(bands: list[dict[str, Any]], say: Say = str) -> Figure:
     """Expected against observed share of bans by band of risk, with 95 % intervals; see calibration_table."""
-    figure, axes = _blank("", say("expected: mean risk of the band"), say("observed: share banned"))
+    figure, axes = _blank("", say("expected: mean risk of the band"), say("observed: share banned"), 4.6, _SMALL[1])
     expected, observed, rows = (
         np.array([band[name] for band in bands], dtype=float) for name in ("expected", "observed", "rows")
     )
@@ -120,7 +120,7 @@ def reliability_plot(bands: list[dict[str, Any]], say: Say = str) -> Figure:
 
 def expected_plot(weeks: list[dict[str, Any]], say: Say = str) -> Figure:
     """Rows banned of each scored day, and how many the model expected. weeks: as BacktestReport has them."""
-    figure, axes = _blank("", "", say("rows banned"), height=3.2)
+    figure, axes = _blank("", "", say("rows banned"), *_SMALL)
     days = _days(axes, weeks)
     gap = min(((after - before).days for before, after in pairwise(days)), default=7)
     axes.bar(days, [week["bans"] for week in weeks], width=0.7 * gap, color="0.75", label=say("observed"))
@@ -132,7 +132,7 @@ def expected_plot(weeks: list[dict[str, Any]], say: Say = str) -> Figure:
 
 def weekly_plot(weeks: list[dict[str, Any]], say: Say = str) -> Figure:
     """Average precision of everybody on each scored day. weeks: as BacktestReport has them."""
-    figure, axes = _blank("", "", say("average precision"), height=3.2)
+    figure, axes = _blank("", "", say("average precision"), *_SMALL)
     days = _days(axes, weeks)
     names = {"model": say("model"), "champion": say("champion"), "logistic": say("logistic"), "rule": say("rule")}
     for (who, name), marker, line in zip(names.items(), "osD^", ("-", "--", "-.", ":"), strict=True):
@@ -146,7 +146,7 @@ def weekly_plot(weeks: list[dict[str, Any]], say: Say = str) -> Figure:
 
 def learning_plot(learning: list[dict[str, Any]], say: Say = str) -> Figure:
     """Average precision against the days of history that the model had. learning: as BacktestReport has it."""
-    figure, axes = _blank("", say("days of history"), say("average precision"), height=3.2)
+    figure, axes = _blank("", say("days of history"), say("average precision"), *_SMALL)
     points = sorted(learning, key=lambda point: point["days"])
     axes.plot([point["days"] for point in points], [_known(point, "average_precision") for point in points], marker="o")
     axes.set_ylim(bottom=0)
@@ -154,6 +154,8 @@ def learning_plot(learning: list[dict[str, Any]], say: Say = str) -> Figure:
     return figure
 
 
+_SMALL = (3.2, 5.2)
+"""Height and width at which words can still be read on a telephone."""
 _SHARES = sorted(step * 10.0**power for power in range(-5, 1) for step in (1, 3))
 
 
@@ -172,7 +174,7 @@ def _days(axes: Any, weeks: list[dict[str, Any]]) -> list[date]:
 
 def _legend(figure: Figure, axes: Any) -> None:
     """Above the picture. Wide apart, since the reader's fonts may be wider than those that measured the words."""
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=4, frameon=False, columnspacing=4.0)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=4, frameon=False, columnspacing=2.5)
 
 
 def svg_text(figure: Figure, salt: str = "bancast") -> str:
@@ -189,8 +191,8 @@ def svg_text(figure: Figure, salt: str = "bancast") -> str:
     return text[text.index("<svg") :]
 
 
-def _blank(title: str, x: str, y: str, height: float = 5.0) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(7.0, height), layout="constrained")
+def _blank(title: str, x: str, y: str, height: float = 5.0, width: float = 7.0) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.spines[["top", "right"]].set_visible(False)

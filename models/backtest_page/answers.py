@@ -125,8 +125,10 @@ def warning(report: dict[str, Any], say: Texts) -> Section:
         )
         said = [
             say(
-                "Warned means: the line was among the {flags} riskiest of a scored day before the ban. Of {bans} bans {warned} "
-                "were warned of at all, the middle half of them {low} to {high} days ahead; the others came without a warning.",
+                "Warned means: the line was among the {flags} riskiest of a scored day, at most {days} days before the ban. Of {bans} "
+                "bans {warned} were warned of at all, the middle half of them {low} to {high} days ahead; the others came without a "
+                "warning.",
+                days=say.number(max([report["horizon"], *map(int, report["horizons"])])),
                 flags=flags,
                 bans=say.number(own["bans"]),
                 warned=say.percent(own["warned"]),
@@ -148,7 +150,7 @@ def warning(report: dict[str, Any], say: Texts) -> Section:
         [
             Cell(f"{say(NAMES[entry['who']])} · {_size(entry['flags'], say)}"),
             Cell(say.number(entry["bans"])),
-            *(Cell(say.percent(entry.get(name)), entry.get(name)) for name in ("warned", "early")),
+            *(Cell(say.percent(entry.get(name))) for name in ("warned", "early")),
             *(Cell(say.number(entry.get(name), 1)) for name in ("q25", "median", "q75")),
         ]
         for entry in found
@@ -263,7 +265,7 @@ def compared(report: dict[str, Any], say: Texts) -> Section | None:
     rows = [
         [
             Cell(say(NAMES[who])),
-            Cell(say.decimals(own["value"], 3), own["value"]),
+            Cell(say.decimals(own["value"], 3)),
             Cell(between((own["low"], own["high"]), lambda value: say.decimals(value, 3), say)),
             Cell("" if gap is None else say.decimals(gap["value"], 3)),
             Cell("" if gap is None else between((gap["low"], gap["high"]), lambda v: say.decimals(v, 3), say)),

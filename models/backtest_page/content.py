@@ -64,7 +64,10 @@ def _horizons(report: dict[str, Any], say: Texts) -> Section | None:
         return None
     table = horizon_table(report["horizons"], say)
     table.numbers = True
-    text = say("The model at each horizon, on the rows whose outcome is known there. Nearer bans are rarer and harder to rank.")
+    text = say(
+        "The model at each horizon, on the rows whose outcome is known there. Nearer bans are rarer, which alone lowers "
+        "average precision."
+    )
     return Section(say("By horizon"), [Block(text=text), table])
 
 
@@ -78,15 +81,16 @@ def _trainings(report: dict[str, Any], say: Texts) -> Section:
             Cell(say.number(one["bans"])),
             Cell(say(DEGREES.get(one.get("degree") or "", one.get("degree") or "")) or "–"),
             Cell(_promised(one.get("promised_from") or {}, say)),
-            Cell(_gate(one, say)),
+            Cell(say("✓ becomes champion") if one["promoted"] else say("✗ does not pass")),
         ]
         for one in trainings
     ]
+    whys = [f"{one['until']}: {recorded(one['why'], say)}" for one in trainings if one["why"]]
     text = say(
         "The model of each training scored the days until the next. The gate lets it replace the champion only where it is at "
         "least as good on the same recent rows."
     )
-    blocks = [Block(text=text), Block(head=head, rows=rows)]
+    blocks = [Block(text=text), Block(head=head, rows=rows, numbers=True), Block(items=whys)]
     notes = list(dict.fromkeys(note for one in trainings for note in one.get("notes") or []))
     said = []
     for note in notes:
@@ -96,12 +100,6 @@ def _trainings(report: dict[str, Any], say: Texts) -> Section:
     if said:
         blocks += [Block(text=say("Notes of the trainings (of all, where no day is named):")), Block(items=said)]
     return Section(say("Trainings"), blocks)
-
-
-def _gate(one: dict[str, Any], say: Texts) -> str:
-    """What the gate did, and why, as it was recorded."""
-    did = say("✓ becomes champion") if one["promoted"] else say("✗ does not pass")
-    return f"{did}: {recorded(one['why'], say)}"
 
 
 def _promised(known: dict[str, float], say: Texts) -> str:
@@ -139,7 +137,9 @@ def _policy(report: dict[str, Any], say: Texts) -> Section:
         for alarm, carrier in alarms
     ]
     text = say("On these days the watch would have said that a carrier seems stricter, since more bans came than the risks said.")
-    return Section(title, [Block(text=text), Block(head=[*head, say("times as many"), say("90 % interval")], rows=rows)])
+    return Section(
+        title, [Block(text=text), Block(head=[*head, say("times as many"), say("90 % interval")], rows=rows, numbers=True)]
+    )
 
 
 def _counts(report: dict[str, Any], say: Texts) -> Section | None:

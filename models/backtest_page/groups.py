@@ -91,7 +91,7 @@ def _table(report: dict[str, Any], entries: list[dict[str, Any]], first: str, sa
     probable, everybody = ([who for who in some if who in report["overall"]] for some in (PROBABLE, WHO))
     marked = _marked(report)
     names = {who: say(SHORT[who]) for who in WHO}
-    groups = [("", 2), (say("rows banned"), 1), (say("expected by"), len(probable))]
+    groups = [("", 1), ("", 1), (say("rows banned"), 1), (say("expected by"), len(probable))]
     groups += [(title, len(everybody)) for title in (say("average precision"), say("precision"), say("recall"))]
     head = [first, say("rows"), say("observed"), *(names[who] for who in probable)]
     head += [names[who] for _ in range(3) for who in everybody]
@@ -141,7 +141,7 @@ def _reasons(report: dict[str, Any], say: Texts) -> Section:
     )
     table = Block(
         head=[say("Reason"), say("bans"), *names, *names],
-        groups=[("", 2), (say("warned of"), len(everybody)), (early, len(everybody))],
+        groups=[("", 1), ("", 1), (say("warned of"), len(everybody)), (early, len(everybody))],
         rows=rows,
         numbers=True,
     )
