@@ -118,16 +118,17 @@ def warning(report: dict[str, Any], say: Texts) -> Section:
         said = []
     else:
         lead = say(
-            "{share} of the bans were warned of at least {early} days ahead; half of all warnings came at least {median} days ahead.",
+            "{share} of the bans were warned of at least {early} days ahead; half of all warnings came at least {median} "
+            "days ahead.",
             share=say.percent(own["early"]),
             early=early,
             median=say.number(own["median"], 1),
         )
         said = [
             say(
-                "Warned means: the line was among the {flags} riskiest of a scored day, at most {days} days before the ban. Of {bans} "
-                "bans {warned} were warned of at all, the middle half of them {low} to {high} days ahead; the others came without a "
-                "warning.",
+                "Warned means: the line was among the {flags} riskiest of a scored day, at most {days} days before the ban. "
+                "Of {bans} bans {warned} were warned of at all, the middle half of them {low} to {high} days ahead; the others "
+                "came without a warning.",
                 days=say.number(max([report["horizon"], *map(int, report["horizons"])])),
                 flags=flags,
                 bans=say.number(own["bans"]),

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from dataclasses import fields
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -224,7 +225,7 @@ def test_what_the_chinese_page_says_is_chinese_and_the_english_one_english():
                 *zip(left.head, right.head, strict=True),
             ]
             texts += [(a, b) for (a, _), (b, _) in zip(left.groups, right.groups, strict=True)]
-            texts += [(a.text, b.text) for a, b in zip(sum(left.rows, []), sum(right.rows, []), strict=True)]
+            texts += [(a.text, b.text) for a, b in zip(chain(*left.rows), chain(*right.rows), strict=True)]
             for english_text, chinese_text in texts:
                 assert not CHINESE.search(english_text)
                 words = re.sub(r"average_precision|CU|CM|P1|f1|calls\.ring_s", "", english_text)
