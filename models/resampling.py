@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.stats import binomtest
 
 from models.evaluation import Judged
 
@@ -50,3 +51,11 @@ def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | t
         return None, None
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def share_interval(hits: float, rows: float, level: float = 0.95) -> tuple[float, float] | tuple[None, None]:
+    """Where the true share may lie when `hits` of `rows` were found, by Wilson's interval; None of no rows."""
+    if round(rows) < 1:
+        return None, None
+    found = binomtest(round(hits), round(rows)).proportion_ci(level, method="wilson")
+    return float(found.low), float(found.high)

@@ -37,7 +37,7 @@ def test_the_wheel_holds_the_texts_and_templates_too():
     packed = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     kinds = {".j2", ".po", ".css", ".js", ".toml"}
     ours = {str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*") if path.suffix in kinds}
-    assert {"models/card/templates/card.html.j2", "models/card/locale/zh/LC_MESSAGES/card.po"} <= ours <= packed
+    assert {"models/card/templates/card.html.j2", "models/pages/locale/zh/LC_MESSAGES/pages.po"} <= ours <= packed
 
 
 def test_no_module_of_pipelines_has_the_name_of_a_package():

@@ -1,4 +1,4 @@
-"""Brings the Chinese catalogues of the ranking and of the model card up to date with the code: `python tools/texts.py`.
+"""Brings the Chinese catalogues of the ranking and of the pages about models up to date with the code: `python tools/texts.py`.
 
 Texts that are new get an empty translation to be filled in; those no longer used go. Prints what is still empty.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from models.card import texts as card
+from models.pages import texts as pages
 from serving.report import texts as ranking
 
 _NOISE = (
@@ -51,6 +51,6 @@ def update(path: Path, messages: dict[str, tuple[str, ...]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    for words in (ranking, card):
+    for words in (ranking, pages):
         for text in update(words.CATALOGUE_FILE, words.messages()):
             print("no translation:", text)

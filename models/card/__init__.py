@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -28,11 +27,11 @@ from data_schemas.clock import day_number
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from models import plots
+from models import pages, plots
 from models.card.content import sections
-from models.card.texts import FOLDER, LANGUAGES, Texts
 from models.evaluation import Judged, calibration_table
 from models.groups import by_group, findings, groupings
+from models.pages.texts import LANGUAGES, Texts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -210,12 +209,7 @@ def draw(card: dict[str, Any]) -> dict[str, Figure]:
 
 def render(card: dict[str, Any], dependence: Figure, language: str) -> dict[str, str]:
     """File name -> text: the page, which opens in `language` and holds both, and a Markdown file in each."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER / "templates"),
-        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages.environment(Path(__file__).parent / "templates")
     environment.filters["md"] = markdown
     said = [(Texts(name), sections(card, Texts(name))) for name in LANGUAGES]
     title = card.get("version") or card["model"]

@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from models.card.texts import N_, Texts
 from models.groups import FEW_FLAGGED, FEW_LINES, RATIO
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table; share (0 to 1) is drawn as a bar where it is given."""
-
-    text: str
-    share: float | None = None
-
-
-@dataclass
-class Block:
-    """One of a paragraph, a list and a table."""
-
-    text: str = ""
-    items: list[str] = field(default_factory=list)
-    head: list[str] = field(default_factory=list)
-    rows: list[list[Cell]] = field(default_factory=list)
-
-
-@dataclass
-class Section:
-    """A heading and what stands below it."""
-
-    title: str
-    blocks: list[Block]
-
+from models.pages.content import Block, Cell, Section, band_table, facts, horizon_table, quality_table, span
+from models.pages.texts import N_, Texts
 
 WHO = {
     "model": N_("this model"),
@@ -65,18 +37,12 @@ def sections(card: dict[str, Any], say: Texts) -> list[Section]:
     return [part(card, say) for part in parts]
 
 
-def _facts(say: Texts, *facts: tuple[str, str | None]) -> Block:
-    """A table of two columns, without what is not known."""
-    rows = [[Cell(name), Cell(value)] for name, value in facts if value]
-    return Block(head=[say("What"), say("Value")], rows=rows)
-
-
 def _about(card: dict[str, Any], say: Texts) -> Section:
     promoted = card.get("promoted")
     standing = (
         None if promoted is None else say("champion: it scores the lines") if promoted else say("challenger: on trial only")
     )
-    facts = _facts(
+    table = facts(
         say,
         (say("Model"), card.get("version") or card["model"]),
         (say("Standing after this training"), standing),
@@ -86,7 +52,7 @@ def _about(card: dict[str, Any], say: Texts) -> Section:
         (say("MLflow run"), card["run_id"]),
         (say("Random seed"), str(card["seed"])),
     )
-    return Section(say("Model"), [facts])
+    return Section(say("Model"), [table])
 
 
 def _use(card: dict[str, Any], say: Texts) -> Section:
@@ -124,12 +90,12 @@ def _use(card: dict[str, Any], say: Texts) -> Section:
 def _data(card: dict[str, Any], say: Texts) -> Section:
     period, rows = card["period"], card["rows"]
     blocks = [
-        _facts(
+        facts(
             say,
             (say("Known strictly before"), card["trained_until"]),
-            (say("First and last snapshot"), _span(period.get("first"), period.get("last"))),
+            (say("First and last snapshot"), span(period.get("first"), period.get("last"))),
             (say("Last snapshot that the judged twin learnt from"), period.get("train_until")),
-            (say("Test snapshots"), _span(period.get("test_from"), period.get("test_to"))),
+            (say("Test snapshots"), span(period.get("test_from"), period.get("test_to"))),
             (say("Lines"), say.number(card["lines"])),
             (say("Calls"), None if card["calls"] is None else say.number(card["calls"])),
             (say("Rows"), say.number(rows["all"])),
@@ -170,73 +136,19 @@ def _training(card: dict[str, Any], say: Texts) -> Section:
 
 
 def _quality(card: dict[str, Any], say: Texts) -> Section:
-    flags = card["flags"]
-    at = f"top_{flags}"
-    n = say.number(flags)
-    names: list[tuple[str, str, Callable[[float | None], str]]] = [
-        ("rows", say("rows"), say.number),
-        ("bans", say("rows banned"), say.number),
-        ("average_precision", say("average precision"), lambda value: say.number(value, 3)),
-        ("roc_auc", say("ROC AUC"), lambda value: say.number(value, 3)),
-        (f"precision_{at}", say("precision of the {n} flags of a snapshot", n=n), say.percent),
-        (f"attainable_precision_{at}", say("highest that any list could reach"), say.percent),
-        (f"recall_{at}", say("recall of the {n} flags", n=n), say.percent),
-        ("bans_warned_share", say("bans warned of"), say.percent),
-        ("days_of_warning_median", say("days of warning, median"), lambda value: say.number(value, 1)),
-        ("brier", say("Brier score"), lambda value: say.number(value, 4)),
-        ("log_loss", say("log loss"), lambda value: say.number(value, 4)),
-        ("calibration_error", say("calibration error"), lambda value: say.number(value, 4)),
-        ("expected_over_observed", say("expected / observed"), lambda value: say.number(value, 2)),
-    ]
-    who = list(card["metrics"])
-    table = Block(
-        head=[say("Metric"), *(say(WHO.get(name, name)) for name in who)],
-        rows=[
-            [Cell(label), *(Cell(shown(card["metrics"][one].get(name))) for one in who)]
-            for name, label, shown in names
-            if any(card["metrics"][one].get(name) is not None for one in who)
-        ],
-    )
     said = say("All on the same test rows. Where rows were thinned, those kept weigh more, here and below.")
-    blocks = [Block(text=said), table]
+    blocks = [Block(text=said), quality_table(card["metrics"], card["flags"], WHO, say)]
     if card["horizon"]:
-        head = [
-            say("Days ahead"),
-            say("rows"),
-            say("rows banned"),
-            say("average precision"),
-            say("ROC AUC"),
-            say("expected / observed"),
-        ]
-        shown = [
-            [
-                Cell(horizon),
-                Cell(say.number(found.get("rows"))),
-                Cell(say.number(found.get("bans"))),
-                *(Cell(say.number(found.get(name), 3)) for name in ("average_precision", "roc_auc")),
-                Cell(say.number(found.get("expected_over_observed"), 2)),
-            ]
-            for horizon, found in card["horizons"].items()
-        ]
-        blocks.append(Block(head=head, rows=shown))
+        blocks.append(horizon_table(card["horizons"], say))
     return Section(say("How good it is, beside the baselines"), blocks)
 
 
 def _calibration(card: dict[str, Any], say: Texts) -> Section:
-    rows = [
-        [
-            Cell(f"{say.percent(band['low'])} – {say.percent(band['high'])}"),
-            Cell(say.number(band["rows"])),
-            Cell(say.percent(band["expected"])),
-            Cell(say.percent(band["observed"])),
-        ]
-        for band in card["calibration"]
-    ]
     return Section(
         say("Do the risks mean what they say?"),
         [
             Block(text=say("Rows by band of risk, with about as many bans expected in each.")),
-            Block(head=[say("Risk"), say("rows"), say("mean risk"), say("share banned")], rows=rows),
+            band_table(card["calibration"], say),
         ],
     )
 
@@ -384,7 +296,7 @@ def _importance(card: dict[str, Any], say: Texts) -> Section:
     bands = [
         [
             Cell(row["feature"]),
-            Cell(say("not known") if row["low"] is None else _span(_value(row["low"], say), _value(row["high"], say)) or ""),
+            Cell(say("not known") if row["low"] is None else span(_value(row["low"], say), _value(row["high"], say)) or ""),
             Cell(say.number(row["rows"])),
             Cell(say.number(row["shap"], 3)),
         ]
@@ -433,9 +345,3 @@ def _limits(card: dict[str, Any], say: Texts) -> Section:
     else:
         items.append(say("Judged on rows of one file. Not tested: rows from elsewhere or of another time."))
     return Section(say("Limits"), [Block(items=items)])
-
-
-def _span(first: str | None, last: str | None) -> str | None:
-    if first is None or last is None:
-        return None
-    return first if first == last else f"{first} – {last}"

@@ -17,9 +17,9 @@ from babel.messages.pofile import read_po
 from features.catalogue import CATALOGUE, FAMILIES
 from models import card, tracking
 from models.card.content import sections
-from models.card.texts import CATALOGUE_FILE, FAMILY_LABELS, LANGUAGES, Texts, messages
 from models.evaluation import Judged, calibration_table, evaluate
 from models.groups import by_group, findings
+from models.pages.texts import CATALOGUE_FILE, FAMILY_LABELS, LANGUAGES, Texts, messages
 from tests.models import worlds
 from tests.models.conftest import Trained
 

@@ -1,6 +1,6 @@
-"""The words of the model card: English msgids, Chinese from Babel catalogues, numbers in the reader's form.
+"""The words of the pages about models: English msgids, Chinese from Babel catalogues, numbers in the reader's form.
 
-The card's own catalogue is `locale/zh/LC_MESSAGES/card.po`; what features measure is translated once, in the ranking's, which is
+Their own catalogue is `locale/zh/LC_MESSAGES/pages.po`; what features measure is translated once, in the ranking's, which is
 read as data. `tools/texts.py` brings both up to date with the code.
 """
 
@@ -21,12 +21,13 @@ from babel.numbers import format_decimal, format_percent
 
 from features.catalogue import CATALOGUE, FAMILIES
 
-FOLDER = Path(__file__).parent
-CATALOGUE_FILE = FOLDER / "locale" / "zh" / "LC_MESSAGES" / "card.po"
+_MODELS = Path(__file__).parent.parent
+CATALOGUE_FILE = Path(__file__).parent / "locale" / "zh" / "LC_MESSAGES" / "pages.po"
 LANGUAGES = ("zh", "en")
-_RANKING = FOLDER.parent.parent / "serving" / "report" / "locale" / "zh" / "LC_MESSAGES" / "bancast.po"
+_RANKING = _MODELS.parent / "serving" / "report" / "locale" / "zh" / "LC_MESSAGES" / "bancast.po"
 _LOCALES = {"zh": Locale("zh", "CN", script="Hans"), "en": Locale("en", "GB")}
-_METHODS = [("**.py", "python"), ("templates/**.j2", "jinja2.ext.babel_extract")]
+_METHODS = [(f"{part}/**.py", "python") for part in ("pages", "card", "backtest_page")]
+_METHODS += [("plots.py", "python"), ("**/templates/**.j2", "jinja2.ext.babel_extract")]
 _KEYWORDS = {"N_": None, "say": None}
 
 
@@ -87,11 +88,17 @@ class Texts:
             return "–"
         return format_decimal(round(value, digits), format="#,##0." + "#" * max(digits, 1), locale=self._locale)
 
-    def percent(self, value: float | None) -> str:
-        """A share as percent with one decimal; a dash where it is not known."""
+    def decimals(self, value: float | None, digits: int) -> str:
+        """A number with exactly so many decimals, as a column of them wants; a dash where it is not known."""
         if value is None or not math.isfinite(value):
             return "–"
-        return format_percent(value, format="#,##0.0%", locale=self._locale)
+        return format_decimal(value, format="#,##0" + "." * (digits > 0) + "0" * digits, locale=self._locale)
+
+    def percent(self, value: float | None, digits: int = 1) -> str:
+        """A share as percent with so many decimals; a dash where it is not known."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        return format_percent(value, format="#,##0" + "." * (digits > 0) + "0" * digits + "%", locale=self._locale)
 
     def family(self, family: str) -> str:
         """The label of a family of features."""
@@ -115,9 +122,9 @@ def _features() -> dict[str, Any]:
 
 
 def messages() -> dict[str, tuple[str, ...]]:
-    """Every text of the card that must have a translation: msgid -> all its forms (here always one)."""
+    """Every text of the pages that must have a translation: msgid -> all its forms (here always one)."""
     found: dict[str, tuple[str, ...]] = {}
-    for _, _, message, _, _ in extract_from_dir(FOLDER, method_map=_METHODS, keywords=_KEYWORDS, comment_tags=()):
+    for _, _, message, _, _ in extract_from_dir(_MODELS, method_map=_METHODS, keywords=_KEYWORDS, comment_tags=()):
         assert isinstance(message, str)
         if message:
             found[message] = (message,)
