@@ -105,9 +105,9 @@ def compared(judged: Judged, all_of: Field) -> list[dict[str, Any]]:
     """One row a contestant, from the same rows.
 
     ap: average precision over all rows; ap_week: its mean over snapshots with a ban; ratio: ap over the plain model's; bound: ap
-    over that of an observer who knows the true hazard of the coming week; roc_auc; p50: mean precision among a snapshot's top 50,
-    best_p50: the highest that any list reaches; early: see `early_share`; expected: bans forecast over bans seen (1 is right; None
-    for scores that are no probabilities); months: the same of each 28 days, the least and the largest; seconds.
+    over that of an observer who knows the true hazard of the coming week; roc_auc; p50: mean precision among the top 50 of a
+    snapshot, best_p50: the highest that any list reaches; early: see `early_share`; expected: bans forecast over bans seen (1 is
+    right; None for scores that are no probabilities); months: the same of each 28 days, the least and the largest; seconds.
     """
     rows: list[dict[str, Any]] = []
     plain, best = (

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from models import plots
 from models.pages.content import Block
 from models.pages.texts import N_, Texts
-from models.replay import CHAMPION, LOGISTIC, MODEL, RULE
+from models.replay import CHAMPION, FROZEN, LOGISTIC, MODEL, RULE
 
 NAMES = {
     MODEL: N_("model"),
     CHAMPION: N_("champion"),
+    FROZEN: N_("first model, never renewed"),
     LOGISTIC: N_("logistic regression"),
     RULE: N_("rule of today"),
 }

@@ -11,6 +11,7 @@ from models.backtest_page.groups import group_tables
 from models.pages.content import Block, Cell, Section, facts, horizon_table, span
 from models.pages.recorded import recorded
 from models.pages.texts import N_, Texts
+from models.replay import FROZEN, MODEL
 from models.resampling import share_interval
 
 DEGREES = {"full": N_("full"), "regularised": N_("regularised (few bans)")}
@@ -111,35 +112,45 @@ def _promised(known: dict[str, float], say: Texts) -> str:
 
 def _policy(report: dict[str, Any], say: Texts) -> Section:
     title = say("Alarms of the policy watch")
-    alarms = sorted(
-        ((alarm, entry["carrier"]) for entry in report["policy"] for alarm in entry["alarms"]),
-        key=lambda pair: (pair[0]["day"], pair[1]),
-    )
+    alarms = sorted(report["policy"], key=lambda alarm: (alarm["day"], alarm["carrier"]))
     if not alarms:
-        text = (
-            say("The watch would have raised no alarm: no carrier seemed to have become stricter.")
-            if report["policy"]
-            else say("There was not enough to watch the carriers by.")
+        return Section(
+            title, [Block(text=say("The watch would have raised no alarm: no carrier seemed to have become stricter."))]
         )
-        return Section(title, [Block(text=text)])
     head = [say("Day of the alarm"), say("Carrier"), say("bans from"), say("to"), say("expected"), say("observed")]
     rows = [
         [
             Cell(alarm["day"]),
-            Cell(carrier),
+            Cell(alarm["carrier"]),
             Cell(alarm["since"]),
             Cell(alarm["to"]),
             Cell(say.decimals(alarm["expected"], 1)),
             Cell(say.number(alarm["observed"])),
             Cell(say.decimals(alarm["ratio"], 2)),
             Cell(between((alarm["low"], alarm["high"]), lambda value: say.decimals(value, 2), say)),
+            Cell(say.number(alarm["days_to_alarm"])),
+            *(Cell(_known(alarm[f"{who}_{when}"], say)) for when in ("before", "after") for who in (MODEL, FROZEN)),
         ]
-        for alarm, carrier in alarms
+        for alarm in alarms
     ]
-    text = say("On these days the watch would have said that a carrier seems stricter, since more bans came than the risks said.")
-    return Section(
-        title, [Block(text=text), Block(head=[*head, say("times as many"), say("90 % interval")], rows=rows, numbers=True)]
+    text = say(
+        "On these days the watch would have said that a carrier seems stricter, since more bans came than the risks said. The "
+        "last columns are average precision on that carrier's lines, of the model and of one that is never renewed."
     )
+    head += [
+        say("times as many"),
+        say("90 % interval"),
+        say("days to the alarm"),
+        say("before: model"),
+        say("before: never renewed"),
+        say("after: model"),
+        say("after: never renewed"),
+    ]
+    return Section(title, [Block(text=text), Block(head=head, rows=rows, numbers=True)])
+
+
+def _known(value: float | None, say: Texts) -> str:
+    return "–" if value is None else say.decimals(value, 3)
 
 
 def _counts(report: dict[str, Any], say: Texts) -> Section | None:

@@ -12,10 +12,16 @@ from models.backtest import EARLY, LARGEST, PROBABLE, WHO
 from models.backtest_page.common import picture
 from models.pages.content import Block, Cell, Section
 from models.pages.texts import N_, Texts
-from models.replay import CHAMPION, LOGISTIC, MODEL, RULE
+from models.replay import CHAMPION, FROZEN, LOGISTIC, MODEL, RULE
 
 Part = Callable[[dict[str, Any], Texts], Section | None]
-SHORT = {MODEL: N_("model"), CHAMPION: N_("champion"), LOGISTIC: N_("logistic"), RULE: N_("rule")}
+SHORT = {
+    MODEL: N_("model"),
+    CHAMPION: N_("champion"),
+    FROZEN: N_("never renewed"),
+    LOGISTIC: N_("logistic"),
+    RULE: N_("rule"),
+}
 """Names for columns, which are narrow."""
 CHANCE = 0.05
 

@@ -10,6 +10,8 @@ from models.pages.texts import N_, Texts
 FORMS = (
     N_("{source} not given: {n} features missing"),
     N_("no ban in the checked rows; calibrated on the rows learnt from"),
+    N_("horizon {n}: no ban in the checked rows; calibrated on the rows learnt from"),
+    N_("carrier {carrier} seems stricter since {day}: its earlier rows count {weight}"),
     N_("{n} bans to learn from: a regularised model alone, trees are grown from {few} bans on (degree: regularised)"),
     N_("{n} of {all} scored rows are not judged: not mature yet, or censored"),
     N_("judged from the first model on: {n} earlier rows are left out"),

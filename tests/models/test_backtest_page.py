@@ -65,7 +65,7 @@ def made() -> dict[str, Any]:
     ]
     days = {"warned": 0.4107, "early": 0.3363, "q25": 2.0, "median": 5.0, "q75": 8.0}
     warning = [{"who": who, "flags": size, "bans": 336, **days} for size in (20.0, 0.05) for who in WHO]
-    warning[3] |= {"warned": 0.1101, "early": 0.0863}
+    warning[WHO.index("rule")] |= {"warned": 0.1101, "early": 0.0863}
     return BacktestReport(
         first="2026-03-26",
         last="2026-04-09",
@@ -109,18 +109,19 @@ def made() -> dict[str, Any]:
         policy=[
             {
                 "carrier": EVIL,
-                "alarms": [
-                    {
-                        "day": "2026-04-12",
-                        "since": "2026-04-01",
-                        "to": "2026-04-09",
-                        "expected": 3.2,
-                        "observed": 9,
-                        "ratio": 2.81,
-                        "low": 1.4,
-                        "high": 4.9,
-                    }
-                ],
+                "day": "2026-04-12",
+                "since": "2026-04-01",
+                "to": "2026-04-09",
+                "expected": 3.2,
+                "observed": 9,
+                "ratio": 2.81,
+                "low": 1.4,
+                "high": 4.9,
+                "days_to_alarm": 11,
+                "model_before": 0.21,
+                "frozen_before": 0.2,
+                "model_after": 0.19,
+                "frozen_after": None,
             }
         ],
         counts=[
