@@ -56,7 +56,7 @@ class TrainSettings(_Section):
         default=84.0, ge=0, description="Days in which a checked row loses half its say in the calibration; 0: all say the same."
     )
     learning_rate: float = Field(default=0.05, gt=0, description="Step of the boosting.")
-    leaves: int = Field(default=15, ge=2, description="Leaves of a tree.")
+    leaves: int = Field(default=6, ge=2, description="Leaves of a tree.")
     feature_fraction: float = Field(default=0.3, gt=0, le=1, description="Share of the features that a tree may look at.")
     bagging_fraction: float = Field(default=0.7, gt=0, le=1, description="Share of the rows that a tree is grown on.")
     lambda_l2: float = Field(default=5.0, ge=0, description="Pull of every leaf towards no opinion (L2).")
