@@ -111,7 +111,7 @@ class WatchSettings(_Section):
         default=0.2, gt=0, lt=1, description="How far off the forecast's level may be for a carrier, as a standard deviation."
     )
     lead_days: int = Field(
-        default=0,
+        default=3,
         ge=0,
         description="Days that scores must be older than a day they are held against, before they knew of a change.",
     )

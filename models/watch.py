@@ -29,11 +29,13 @@ _REVIEW = 28
 _WEEK = 7
 _USUAL_DISPERSION, _USUAL_DAYS, _USUAL_WEEKS = 2.0, 14, 8
 """Dispersion assumed before there is a history; how many days it weighs as much as, and how many weeks the days do."""
-_ONE_DAY = 0.6
+LASTING = 14
+"""Days after which a change of policy is taken for one that stays."""
+_ONE_DAY = 0.34
 """Share of the limit that one day can add at most: one sweep of a pool is no change of policy (Hawkins 1992)."""
 _FEWEST = 3
 """Bans that an alarm takes at least, however few are expected."""
-_MARGIN = 0.8
+_MARGIN = 0.6
 """Share of the allowed false alarms that the simulation may use: the rest is for what it takes as known and is estimated."""
 _PATHS, _YEAR, _SEED = 250, 365, 1954
 _LIMITS = np.geomspace(0.4, 400, 64).astype("float32")
@@ -100,9 +102,10 @@ def watch(daily: pd.DataFrame, settings: WatchSettings, delay: int = 0, until: i
 
     One dict of plain values a carrier, by name: carrier; first and last day counted; expected and observed bans in all;
     expected_a_day (mean of the latest 28, times the level); level (observed to expected of the reference period, shrunk
-    towards 1); dispersion (variance to mean); statistic and limit as they stand; alarms (see `policy_alarms`); standing
-    (whether the latest alarm is of the last 28 days); days_to_detect and days_to_detect_90: from a change to `ratio` times as
-    many bans until the alarm, delay included, in half and in nine tenths of the simulated cases; None for over a year.
+    towards 1); dispersion (variance to mean); statistic and limit as they stand; alarms (see `policy_alarms`); since_then (days
+    since the last change, bans expected and observed in them, their ratio and its 90 % interval; None without an alarm);
+    standing (whether the latest alarm is of the last 28 days); days_to_detect and days_to_detect_90: from a change to `ratio`
+    times as many bans until the alarm, delay included, in half and in nine tenths of the simulated cases; None for over a year.
     """
     end = (int(daily["day"].max()) + 1 + delay if len(daily) else 0) if until is None else until
     known = daily[daily["day"] + 1 + delay <= end]
@@ -123,10 +126,17 @@ def policy_alarms(daily: pd.DataFrame, settings: WatchSettings, delay: int = 0) 
 
 
 def latest_change(watched: list[dict[str, Any]]) -> dict[str, int]:
-    """Carrier -> day number since which it seems stricter, of carriers with an alarm; from what `watch` gives."""
-    return {
-        entry["carrier"]: day_number(date.fromisoformat(entry["alarms"][-1]["since"])) for entry in watched if entry["alarms"]
-    }
+    """Carrier -> day number since which it is stricter, by what `watch` gives; only changes that have lasted.
+
+    A sweep that is over in a few days raises an alarm too, and is no reason to learn less from the past: two weeks must have gone
+    by since the change, and the bans of all of them be surely more than expected.
+    """
+    found = {}
+    for entry in watched:
+        now = entry["since_then"]
+        if now and now["days"] >= LASTING and now["low"] > 1:
+            found[entry["carrier"]] = day_number(date.fromisoformat(entry["alarms"][-1]["since"]))
+    return found
 
 
 def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int, until: int) -> dict[str, Any]:
@@ -159,6 +169,13 @@ def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int
             span = slice(began, day + 1)
             alarms.append(_alarm(first, began, day, delay, observed[span].sum(), level * expected[span].sum(), dispersion))
             statistic = 0.0
+    now = None
+    if alarms:
+        lately = slice(began, None)
+        now = {
+            "days": len(observed) - began,
+            **_ratio(observed[lately].sum(), level * expected[lately].sum(), dispersion),
+        }
     half, most = _days_to_detect(*design, settings.ratio, limit)
     last = first + len(expected) - 1
     return {
@@ -173,6 +190,7 @@ def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int
         "statistic": round(float(statistic), 4),
         "limit": round(float(limit), 4),
         "alarms": alarms,
+        "since_then": now,
         "standing": bool(alarms) and alarms[-1]["day"] > day_date(until - STANDING).isoformat(),
         "days_to_detect": None if half is None else half + delay,
         "days_to_detect_90": None if most is None else most + delay,
@@ -181,11 +199,18 @@ def _judge(carrier: str, rows: pd.DataFrame, settings: WatchSettings, delay: int
 
 def _alarm(first: int, since: int, day: int, delay: int, seen: float, due: float, dispersion: float) -> dict[str, Any]:
     """The alarm of place `day`; its interval is the one of a Poisson count, with both sides divided by the dispersion."""
-    count, scale = seen / dispersion, max(due, 1e-9) / dispersion
     return {
         "day": day_date(first + day + 1 + delay).isoformat(),
         "since": day_date(first + since).isoformat(),
         "to": day_date(first + day).isoformat(),
+        **_ratio(seen, due, dispersion),
+    }
+
+
+def _ratio(seen: float, due: float, dispersion: float) -> dict[str, Any]:
+    """Expected, observed, their ratio and its 90 % interval."""
+    count, scale = seen / dispersion, max(due, 1e-9) / dispersion
+    return {
         "expected": round(float(due), 2),
         "observed": int(seen),
         "ratio": round(float(count / scale), 2),
