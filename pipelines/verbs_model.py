@@ -19,6 +19,8 @@ Table = Annotated[
     Path | None, typer.Option("--table", metavar="FILE", help="A finished feature table, one row a line: Parquet or CSV.")
 ]
 Name = Annotated[str, typer.Option(metavar="NAME", help="With --table: name the model is registered under.")]
+_CARRIERS = 5
+"""Carriers whose expected bans a summary names."""
 _SHOWN = ("average_precision", "roc_auc", "precision_top_5pct", "brier")
 
 
@@ -370,7 +372,12 @@ def _tuning_lines(tuning: dict[str, Any] | None, home: Path) -> list[tuple[str, 
 def _score_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Where the scores are, how many lines of each level, by which model."""
     levels = ", ".join(f"{count:,} {level}" for level, count in report["levels"].items())
-    return [("scores", f"{report['file']}: {report['lines']:,} lines ({levels}) by {report['model']}")]
+    lines = [("scores", f"{report['file']}: {report['lines']:,} lines ({levels}) by {report['model']}")]
+    carriers = [entry for entry in report.get("bans_by", []) if entry["by"] == "carrier"][:_CARRIERS]
+    if carriers:
+        told = ", ".join(f"{entry['group']} {entry['expected']:.1f} ({entry['low']} to {entry['high']})" for entry in carriers)
+        lines.append((f"bans in {report['horizon_days']} days", f"{told}; {carriers[0]['level']:.0%} intervals"))
+    return lines
 
 
 def _score_notes(report: dict[str, Any], model: str) -> list[str]:

@@ -119,7 +119,10 @@ def _data(card: dict[str, Any], say: Texts) -> Section:
 
 def _training(card: dict[str, Any], say: Texts) -> Section:
     said = [
-        say("LightGBM's gradient-boosted trees at the core, calibrated on rows that they have not learnt from."),
+        say(
+            "One discrete-time hazard model of all horizons: LightGBM's trees beside a ridge regression, by the weight that "
+            "out-of-time rows gave each, calibrated on rows that they have not learnt from."
+        ),
         say(
             "All figures of this card are of an evaluation twin: the same procedure, which learnt only from what precedes the "
             "test rows. The published model learnt from all rows, the test rows too."
