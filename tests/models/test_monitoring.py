@@ -98,6 +98,8 @@ def test_a_home_without_scores_is_refused_with_what_to_run(tmp_path):
 START = pd.Timestamp("2026-01-05", tz="Asia/Shanghai")
 DAYS, CHANGE, DELAY = 84, 56, 2
 """Days of the company below, the one on which CU becomes stricter, and days until a ban is reported."""
+LEAD = Settings().watch.lead_days
+"""Days before the first that scores can be held against."""
 
 
 def company(root: Path) -> Home:
@@ -158,10 +160,11 @@ def test_a_carrier_that_becomes_stricter_is_named_and_a_retrain_proposed(watched
 
 def test_the_watch_counts_days_whose_bans_are_surely_reported(watched):
     _, report = watched
-    assert {entry["first"] for entry in report.policy} == {START.date().isoformat()}
+    assert {entry["first"] for entry in report.policy} == {(START + pd.Timedelta(days=LEAD)).date().isoformat()}
     assert {entry["last"] for entry in report.policy} == {(START + pd.Timedelta(days=DAYS - 1 - DELAY)).date().isoformat()}
-    assert report.policy[0]["observed"] == 2 * (DAYS - DELAY)
-    assert report.policy[0]["expected"] == pytest.approx(2 * (DAYS - DELAY), rel=0.05)
+    assert report.policy[0]["observed"] == 2 * (DAYS - DELAY - LEAD)
+    # By scores 3 to 9 days old, of lines that may have been banned since.
+    assert report.policy[0]["expected"] == pytest.approx(2 * 0.99**6 * (DAYS - DELAY - LEAD), rel=0.01)
 
 
 def test_days_ranked_by_the_rule_are_no_forecast_to_watch(watched):
@@ -170,10 +173,10 @@ def test_days_ranked_by_the_rule_are_no_forecast_to_watch(watched):
     try:
         _write_scores(home, 0, kept.assign(model_version="rule/1"))
         again = monitor(home, worlds.settings(home.root))
-        assert {entry["first"] for entry in again.policy} == {(START + pd.Timedelta(days=7)).date().isoformat()}
+        assert {entry["first"] for entry in again.policy} == {(START + pd.Timedelta(days=7 + LEAD)).date().isoformat()}
     finally:
         _write_scores(home, 0, kept)
-    assert {entry["first"] for entry in report.policy} == {START.date().isoformat()}
+    assert {entry["first"] for entry in report.policy} == {(START + pd.Timedelta(days=LEAD)).date().isoformat()}
 
 
 def test_carriers_with_too_few_bans_to_judge_are_named():
