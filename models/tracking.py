@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "bancast"
 SHA_TAG = "manifest_sha256"
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false"}
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+}
 _PUBLISHED = Path(__file__).parent.parent / "serving" / "published.py"
 
 

@@ -31,6 +31,8 @@ QUIET = {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
+    # Bars of its own, among ours.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
     "LIGHTGBM_VERBOSITY": "-1",
     # Threads of LightGBM that spin while they wait are seven times slower on a machine that does anything else.

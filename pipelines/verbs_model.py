@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -271,9 +271,16 @@ def run(
             *ui(home, "mlflow"),
             *ui(home, "prefect"),
             (f"bancast ingest DIR --home {home}", "every morning: new tables; then score and report"),
+            *([(_rehearsal(made["as_of"], home), "would it have warned you? replays the last weeks")] if trained else ()),
         ],
         error=made["lacking"],
     )
+
+
+def _rehearsal(as_of: str, home: Path) -> str:
+    """The command that replays the five weeks whose bans are known by a day."""
+    last = date.fromisoformat(as_of) - timedelta(days=7)
+    return f"bancast backtest --from {last - timedelta(days=35)} --to {last} --home {home}"
 
 
 def ui(home: Path, which: str) -> list[tuple[str, str]]:
