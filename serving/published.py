@@ -51,7 +51,9 @@ class Forecast:
         self.explain: Callable[[lightgbm.Booster, np.ndarray, int], np.ndarray] = _walked
         self._boosters = boosters
         self._offsets = np.array(meta.get("offsets", []), dtype=float)
-        self._bases = np.unique([base(name) for name in self.names], return_inverse=True)[1]
+        # What counts as one reason: a family, whose features share out what they have in common; where there is none, a feature.
+        families = [feature["family"] if meta["kind"] == "time" else base(feature["name"]) for feature in meta["features"]]
+        self._families = pd.factorize(pd.Series(families, dtype=object))[0]
         # A rule knows only "too much", whatever a feature's direction for a learned model.
         directions = [1 if meta["kind"] == "rule" else feature.get("direction", 0) for feature in meta["features"]]
         self._directions = np.array(directions, dtype=int)
@@ -279,13 +281,14 @@ class Forecast:
         return reasons, actions
 
     def _reasons(self, given: np.ndarray, values: np.ndarray, usual: np.ndarray) -> list[list[dict[str, Any]]]:
-        """The strongest positive contributions of each row, one window a feature."""
-        left = np.where(given > 0, given, 0.0)
-        rows = np.arange(len(given))
+        """The families that raise the risk of each row most, all their features together, each told by its strongest feature."""
+        rows, count = np.arange(len(given)), int(self._families.max(initial=-1)) + 1
+        left = (given @ (self._families[:, None] == np.arange(count))).round(6)
         found: list[list[dict[str, Any]]] = [[] for _ in rows]
-        for _ in range(REASONS):
-            best = left.argmax(axis=1) if left.shape[1] else np.zeros(len(rows), dtype=int)  # ties: the earlier feature
-            for row in np.flatnonzero(left[rows, best] > 0):
+        for _ in range(min(REASONS, count)):
+            chosen = left.argmax(axis=1)  # ties: the earlier family, the earlier feature
+            best = np.where(self._families == chosen[:, None], given, -np.inf).argmax(axis=1)
+            for row in np.flatnonzero(left[rows, chosen] > 0):
                 feature = self.meta["features"][best[row]]
                 found[row].append(
                     {
@@ -293,10 +296,10 @@ class Forecast:
                         "feature": feature["name"],
                         "value": _known(values[row, best[row]]),
                         "usual": _known(usual[row, best[row]]),
-                        "contribution": float(given[row, best[row]]),
+                        "contribution": float(left[row, chosen[row]]),
                     }
                 )
-            left[self._bases[None, :] == self._bases[best][:, None]] = 0.0
+            left[rows, chosen] = 0.0
         return found
 
     def _actions(

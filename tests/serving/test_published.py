@@ -163,18 +163,19 @@ def test_contributions_add_up_to_the_mean_margin_of_the_days_until_the_horizon(t
     assert np.array_equal(given_, forecast.contributions(frame)) == (horizon == 7 or share == 1), "7 days are the headline"
 
 
-def test_reasons_are_the_strongest_features_one_window_each_with_what_is_usual_for_the_carrier(forecasts):
+def test_reasons_are_the_strongest_families_each_by_its_strongest_feature_with_what_is_usual_for_the_carrier(forecasts):
     forecast, frame = forecasts["time"], lines(400, seed=5)
     given_, scores = forecast.contributions(frame), forecast.score(frame)
     for row, reasons in enumerate(scores["reasons"]):
-        by_base: dict[str, tuple[float, str]] = {}
-        for name, value in zip(NAMES, given_[row].round(6), strict=True):
-            stem = name.rsplit("_", 1)[0] if name.endswith("d") and name[-2].isdigit() else name
-            if value > 0 and value > by_base.get(stem, (0.0, ""))[0]:
-                by_base[stem] = (value, name)
-        expected = sorted(by_base.values(), reverse=True)[:3]
-        assert [reason["contribution"] for reason in reasons] == pytest.approx([value for value, _ in expected])
+        families: dict[str, dict[str, float]] = {}
+        for feature, value in zip(forecast.meta["features"], given_[row].round(6), strict=True):
+            families.setdefault(feature["family"], {})[feature["name"]] = value
+        whole = {family: round(sum(values.values()), 6) for family, values in families.items()}
+        expected = sorted((family for family in whole if whole[family] > 0), key=lambda family: -whole[family])[:3]
+        assert [reason["family"] for reason in reasons] == expected
+        assert [reason["contribution"] for reason in reasons] == pytest.approx([whole[family] for family in expected])
         for reason in reasons:
+            assert reason["feature"] == max(families[reason["family"]], key=lambda name: families[reason["family"]][name])
             value = frame[reason["feature"]].iloc[row]
             assert reason["value"] == (None if np.isnan(value) else value)
             assert reason["usual"] == forecast.meta["usual"][frame["carrier"].iloc[row]][reason["feature"]]
