@@ -33,19 +33,19 @@ def without_families(task: Task, settings: Settings, progress: Progress) -> list
     families = sorted({family[name] for name in task.features})
     rows, judged = task.judged(task.test, task.headline)
     progress("all families", 0.0)
-    whole = _scores(task, task.train, rows, range(len(task.features)), settings)
+    whole = _precision(judged, _scores(task, task.train, rows, range(len(task.features)), settings))
+    best = whole(judged.weight)
     found: list[dict[str, Any]] = []
     for place, name in enumerate(families):
         progress(f"without {name}", (place + 1) / (len(families) + 1))
         kept = [at for at, feature in enumerate(task.features) if family[feature] != name]
-        without = _scores(task, task.train, rows, kept, settings)
-        drawn = draws(judged, {"whole": _precision(judged, whole), "without": _precision(judged, without)}, settings.train.seed)
+        without = _precision(judged, _scores(task, task.train, rows, kept, settings))
+        drawn = draws(judged, {"whole": whole, "without": without}, settings.train.seed)
         low, high = interval(drawn["whole"] - drawn["without"])
-        alone = _precision(judged, without)(judged.weight)
-        lost = _precision(judged, whole)(judged.weight) - alone
-        entry = {"family": name, "features": len(task.features) - len(kept), "average_precision": alone}
-        found.append({**entry, "difference": lost, "low": low, "high": high})
-    first = {"family": "all", "features": len(task.features), "average_precision": _precision(judged, whole)(judged.weight)}
+        left = without(judged.weight)
+        entry = {"family": name, "features": len(task.features) - len(kept), "average_precision": left}
+        found.append({**entry, "difference": best - left, "low": low, "high": high})
+    first = {"family": "all", "features": len(task.features), "average_precision": best}
     found.sort(key=lambda entry: entry["difference"], reverse=True)
     return [{**first, "difference": 0.0, "low": None, "high": None}, *found]
 

@@ -5,7 +5,7 @@ All of it on rows that the scoring model had not learnt from and that are mature
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -17,8 +17,9 @@ from data_schemas.clock import day_date, day_number
 from data_schemas.settings import Settings
 from models.counts import coverage, estimate_dispersion
 from models.evaluation import Judged, calibration_table, evaluate, warned
+from models.groups import flagged_rows
 from models.labels import label_name
-from models.replay import CHAMPION, FROZEN, LOGISTIC, MODEL, RULE, Replay
+from models.replay import CHAMPION, FROZEN, LOGISTIC, MODEL, RULE, Learned, Replay
 from models.resampling import AveragePrecision, draws, interval
 from models.watch import daily_expected, policy_alarms
 
@@ -95,7 +96,7 @@ def measure(found: Replay, settings: Settings, every: int, retrain: int) -> Back
     overall = (
         {who: evaluate(judged, score, flags, horizon, who in PROBABLE) for who, score in scored.items()} if len(known) else {}
     )
-    group = lambda names: list(_by(known, judged, scored, names, flags, horizon))  # noqa: E731
+    group = lambda names: list(_by(known, judged, scored, names, flags))  # noqa: E731
     report = BacktestReport(
         first=day_date(found.days[0]).isoformat(),
         last=day_date(found.days[-1]).isoformat(),
@@ -150,19 +151,14 @@ def _only(found: Replay, rows: pd.Series) -> Replay:
     return replace(found, rows=kept, days=days)
 
 
-def part(judged: Judged, own: np.ndarray) -> Judged:
-    """Some of the judged rows."""
-    return Judged(judged.label[own], judged.weight[own], judged.group[own], judged.days_to_ban[own], judged.lines[own])
-
-
 def _by(
-    rows: pd.DataFrame, judged: Judged, scores: dict[str, np.ndarray], names: pd.Series, flags: int, horizon: int
+    rows: pd.DataFrame, judged: Judged, scores: dict[str, np.ndarray], names: pd.Series, flags: int
 ) -> Iterator[dict[str, Any]]:
     """One entry a group: how many, how many banned, how many expected, and a few metrics of everybody.
 
     Flags are given over all lines of a snapshot, as ops give them, and counted in the group.
     """
-    flagged = {who: _flagged(judged, score, flags) for who, score in scores.items()}
+    flagged = {who: flagged_rows(judged, score, flags) for who, score in scores.items()}
     for name, index in sorted(rows.groupby(names, observed=True).indices.items()):
         label = judged.label[index]
         entry: dict[str, Any] = {"name": str(name), "rows": len(index), "bans": int(label.sum())}
@@ -179,12 +175,6 @@ def _by(
         if MODEL in scores:
             entry["brier"] = float(np.mean((scores[MODEL][index] - label) ** 2))
         yield entry
-
-
-def _flagged(judged: Judged, score: np.ndarray, flags: int) -> np.ndarray:
-    """Whether each row is among the top `flags` of its snapshot."""
-    place = pd.Series(-score).groupby(judged.group).rank(method="first")
-    return (place <= flags).to_numpy()
 
 
 def _intervals(judged: Judged, scores: dict[str, np.ndarray], seed: int) -> list[dict[str, Any]]:
@@ -285,7 +275,7 @@ def _red(rows: pd.DataFrame, settings: Settings) -> dict[str, Any]:
     return found
 
 
-def _training(one: Any) -> dict[str, Any]:
+def _training(one: Learned) -> dict[str, Any]:
     return {
         "until": day_date(one.day).isoformat(),
         "rows": one.rows,
@@ -349,8 +339,3 @@ def _counts(rows: pd.DataFrame, scores: dict[str, np.ndarray], horizon: int) -> 
         if total:
             found.append({"name": name, "level": LEVEL, "groups": total, "covered": hits / total})
     return found
-
-
-def chosen_days(first: int, last: int, every: int) -> Sequence[int]:
-    """The days to score: `first` and every `every` days to `last`."""
-    return range(first, last + 1, every)

@@ -273,8 +273,6 @@ class _Learner:
             weight = weight * 0.5 ** (age / half)
         # A ban stands in an interval of every snapshot that lies so many days before it.
         evidence = min(1.0, self.settings.train.every_days / lengths(self.horizons)[interval])
-        if self.horizons == (0,):
-            evidence = 1.0
         own = seen.interval == interval
         return calibrate(margin[own], seen.banned[own], weight[own], float(evidence))
 

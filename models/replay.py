@@ -24,8 +24,8 @@ from features.build import IDS, feature_batches
 from models import gate
 from models.baselines import logistic_model, rule_scores
 from models.dataset import build_dataset
-from models.labels import as_of_days, days_to_ban, label_name, labels, read_outcomes
-from models.pipeline import snapshot_task
+from models.labels import as_of_days, days_to_ban, labels, read_outcomes
+from models.pipeline import last_midnight, snapshot_task
 from models.training import judge, write_bundle
 from models.watch import daily_expected, latest_change, watch
 from serving.published import Forecast
@@ -124,7 +124,7 @@ def replay(
     folder: for features and models on the way. trained: told of each training. Raises BadInput where no day has an eligible line.
     """
     tell = progress or (lambda step, share: None)
-    end = max(day for day, rows in lake.rows("calls").items() if rows) + 1
+    end = last_midnight(lake, None)
     store = FeatureStore(lake, settings, folder, home.scratch)
     store.make(days, lambda step, share: tell(f"features of the scored days: {step}", 0.15 * share))
     due = [(day - days[0]) // retrain for day in days]
@@ -221,20 +221,22 @@ def _scored(table: pd.DataFrame, trainings: list[Learned], champion: Learned | N
     for horizon in settings.train.horizons:
         found[f"risk_{horizon}d"] = np.nan
     found["promised_from"] = found[CHAMPION] = found[LOGISTIC] = found[FROZEN] = np.nan
+    # Often the latest, the first and the champion are one: each training scores once.
+    several = {one.day: one.forecast for one in (latest, first, champion) if one is not None and one.forecast is not None}
+    risks = {day: forecast.risks(_with_all(table, forecast)) for day, forecast in several.items()} if len(table) else {}
     if latest.forecast is not None and len(table):
-        risks = latest.forecast.risks(_with_all(table, latest.forecast))
         for place, horizon in enumerate(latest.forecast.horizons):
-            found[f"risk_{horizon}d"] = risks[:, place]
+            found[f"risk_{horizon}d"] = risks[latest.day][:, place]
         known = latest.forecast.meta.get("promise", {}).get("from", {})
         found["promised_from"] = [known.get(str(name), known.get("", np.nan)) for name in table["carrier"]]
         names, straight = latest.logistic
         if straight is not None:
             found[LOGISTIC] = straight.predict_proba(table[names].to_numpy(dtype="float32"))[:, 1]
     if first.forecast is not None and len(table):
-        found[FROZEN] = first.forecast.risks(_with_all(table, first.forecast))[:, first.forecast.headline]
+        found[FROZEN] = risks[first.day][:, first.forecast.headline]
     # Until a training has earned the title, the latest one stands in, as in daily scoring.
     if champion is not None and champion.forecast is not None and len(table):
-        found[CHAMPION] = champion.forecast.risks(_with_all(table, champion.forecast))[:, champion.forecast.headline]
+        found[CHAMPION] = risks[champion.day][:, champion.forecast.headline]
     else:
         found[CHAMPION] = found[f"risk_{settings.train.headline}d"]
     return found
@@ -253,8 +255,3 @@ def _reasons(rows: pd.DataFrame, bans: pd.DataFrame) -> np.ndarray:
     )
     known = bans.assign(line_id=bans["line_id"].astype(str)).drop_duplicates(["line_id", "day"])[["line_id", "day", "reason"]]
     return keys.merge(known, how="left", on=["line_id", "day"])["reason"].fillna("").to_numpy(dtype=object)
-
-
-def headline_label(rows: pd.DataFrame, settings: Settings) -> np.ndarray:
-    """The label of the headline horizon (n,), NaN where unknown."""
-    return rows[label_name(settings.train.headline)].to_numpy(dtype="float64")
