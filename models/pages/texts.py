@@ -25,7 +25,7 @@ _MODELS = Path(__file__).parent.parent
 CATALOGUE_FILE = Path(__file__).parent / "locale" / "zh" / "LC_MESSAGES" / "pages.po"
 LANGUAGES = ("zh", "en")
 _RANKING = _MODELS.parent / "serving" / "report" / "locale" / "zh" / "LC_MESSAGES" / "bancast.po"
-_LOCALES = {"zh": Locale("zh", "CN", script="Hans"), "en": Locale("en", "GB")}
+LOCALES = {"zh": Locale("zh", "CN", script="Hans"), "en": Locale("en", "GB")}
 _METHODS = [(f"{part}/**.py", "python") for part in ("pages", "card", "backtest_page")]
 _METHODS += [("plots.py", "python"), ("**/templates/**.j2", "jinja2.ext.babel_extract")]
 _KEYWORDS = {"N_": None, "say": None}
@@ -74,7 +74,7 @@ class Texts:
         if language not in LANGUAGES:
             raise ValueError(f"language {language!r}: one of {', '.join(LANGUAGES)}")
         self.language = language
-        self._locale = _LOCALES[language]
+        self._locale = LOCALES[language]
         self._known = _translations(language)
 
     def __call__(self, msgid: str, **values: Any) -> str:
@@ -106,7 +106,7 @@ class Texts:
 
     def feature(self, name: str) -> str:
         """What a feature measures, with its window; the name itself when the catalogue does not know it."""
-        known = _features().get(name)
+        known = features().get(name)
         if known is None:
             return name
         doc = self(known.doc)
@@ -117,7 +117,8 @@ class Texts:
 
 
 @lru_cache(maxsize=1)
-def _features() -> dict[str, Any]:
+def features() -> dict[str, Any]:
+    """The catalogue by name."""
     return {feature.name: feature for feature in CATALOGUE}
 
 

@@ -14,7 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from babel import Locale
 from babel.dates import format_date
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
@@ -23,32 +22,14 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 
 from features.catalogue import CATALOGUE, FAMILIES
+from models.pages.texts import FAMILY_LABELS, LANGUAGES, LOCALES, N_, features
 
 FOLDER = Path(__file__).parent
 CATALOGUE_FILE = FOLDER / "locale" / "zh" / "LC_MESSAGES" / "bancast.po"
-LANGUAGES = ("zh", "en")
-_LOCALES = {"zh": Locale("zh", "CN", script="Hans"), "en": Locale("en", "GB")}
 _METHODS = [("**.py", "python"), ("templates/**.j2", "jinja2.ext.babel_extract"), ("assets/*.js", "javascript")]
 _KEYWORDS = {"N_": None, "say": None, "plural": (1, 2), "w": None, "attr": (2,), "t": None, "tn": (1, 2)}
 
 
-def N_(text: str) -> str:
-    """Marks a text for the catalogue where it is declared; it is translated where it is shown."""
-    return text
-
-
-FAMILY_LABELS = {
-    "frequency": N_("Call frequency"),
-    "complaints": N_("Complaints and marks"),
-    "roaming": N_("Roaming"),
-    "behaviour": N_("Unusual behaviour"),
-    "quality": N_("Call quality"),
-    "hours": N_("Calling hours"),
-    "number_pool": N_("Number pool"),
-    "policy": N_("Carrier policy"),
-    "history": N_("The line's record"),
-    "table": N_("Feature table"),
-}
 LEVELS = {"red": N_("Red"), "orange": N_("Orange"), "yellow": N_("Yellow"), "green": N_("Green")}
 """Every level, worst first, with its word."""
 SYMBOLS = {"red": "▲", "orange": "◆", "yellow": "●", "green": "○"}
@@ -89,7 +70,7 @@ class Texts:
         if language not in LANGUAGES:
             raise ValueError(f"language {language!r}: one of {', '.join(LANGUAGES)}")
         self.language = language
-        self.locale = _LOCALES[language]
+        self.locale = LOCALES[language]
         self._known = _translations(language)
 
     def __call__(self, msgid: str, **values: Any) -> str:
@@ -127,7 +108,7 @@ class Texts:
 
     def quantity(self, name: str, value: float | None) -> str:
         """A feature's value with its unit; "not known" when it is missing."""
-        return _quantity(self, _features()[name].unit if name in _features() else "", value)
+        return _quantity(self, features()[name].unit if name in features() else "", value)
 
 
 @lru_cache(maxsize=2)
@@ -136,25 +117,20 @@ def texts(language: str) -> Texts:
     return Texts(language)
 
 
-@lru_cache(maxsize=1)
-def _features() -> dict[str, Any]:
-    return {feature.name: feature for feature in CATALOGUE}
-
-
 # A large company's files say the same numbers and features hundreds of thousands of times: each is formatted once.
 @lru_cache(maxsize=100_000)
 def _number(language: str, value: float) -> str:
-    return format_decimal(value, locale=_LOCALES[language])
+    return format_decimal(value, locale=LOCALES[language])
 
 
 @lru_cache(maxsize=10_000)
 def _percent(language: str, value: float, fine: bool) -> str:
-    return format_percent(value, format="#,##0.0%" if fine else "#,##0%", locale=_LOCALES[language])
+    return format_percent(value, format="#,##0.0%" if fine else "#,##0%", locale=LOCALES[language])
 
 
 @lru_cache(maxsize=10_000)
 def _feature(say: Texts, name: str) -> str:
-    known = _features().get(name)
+    known = features().get(name)
     if known is None:
         return name
     doc = say(known.doc)
@@ -209,5 +185,6 @@ def _declared() -> Iterable[str]:
     for feature in CATALOGUE:
         yield feature.doc
         yield feature.unit
+    yield from FAMILY_LABELS.values()
     missing = set(FAMILIES) - set(FAMILY_LABELS)
     yield from sorted(missing)
