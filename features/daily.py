@@ -6,7 +6,7 @@ row a line, day and value. facts, odd: when the values met on a day were met bef
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -64,27 +64,32 @@ def line_days(engine: Engine, kinds: Kinds, placed: ir.Table, around: Surroundin
 
 
 def day_values(engine: Engine, kinds: Kinds, placed: ir.Table) -> ir.Table:
-    """The few values that lines met on some days; texts."""
-    parts = [presence.once_a_day(presence.records(placed, kinds.number(name), name)) for name in kinds.few]
-    parts = [part.mutate(value=part.value.cast("string")) for part in parts]
-    return engine.store(f"{kinds.source}_values", parts[0] if len(parts) == 1 else ibis.union(*parts))
+    """The few values that lines met on some days; texts, beside the numbers of their columns."""
+    parts = []
+    for name in kinds.few:
+        met = presence.once_a_day(presence.records(placed, name))
+        parts.append(met.mutate(what=ibis.literal(kinds.number(name), type="int32"), value=met.value.cast("string")))
+    return engine.store(f"{kinds.source}_values", _together(parts))
 
 
 def met_before(
     engine: Engine, kinds: Kinds, met: ir.Table, past: ir.Table, numbers: ir.Table, few: tuple[ir.Table, ir.Table] | None
 ) -> tuple[ir.Table, ir.Table]:
     """Facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before; few: their values."""
-    now: list[ir.Table] = []
-    then: list[ir.Table] = []
-    for column in kinds.many:
-        for raw, parts in ((met, now), (past, then)):
-            rows = events.numbered(raw.select("line_id", "day", "known_day", "gone_day", column), numbers)
-            parts.append(presence.records(rows, kinds.number(column), column))
-    if few is not None:
-        values, before = presence.coded(engine, f"{kinds.source}_few", *few)
-        now.append(values)
-        then.append(before)
-    both = [
-        parts[0] if len(parts) == 1 else ibis.union(*[part.select(*parts[0].columns) for part in parts]) for parts in (now, then)
-    ]
-    return presence.met_before(engine, f"{kinds.source}_met", *both)
+    label = f"{kinds.source}_met"
+    found = []
+    for column in kinds.columns:
+        what = kinds.number(column)
+        if few is not None and column in kinds.few:
+            own = [values.filter(values.what == what).drop("what") for values in few]
+            both = presence.coded(engine, label, *own)
+        else:
+            kept = ("line_id", "day", "known_day", "gone_day", column)
+            both = [presence.records(events.numbered(raw.select(*kept), numbers), column) for raw in (met, past)]
+        found.append(presence.met_before(engine, label, what, *both))
+    facts, odd = zip(*found, strict=True)
+    return _together(facts), _together(odd)
+
+
+def _together(parts: Sequence[ir.Table]) -> ir.Table:
+    return parts[0] if len(parts) == 1 else ibis.union(*parts)

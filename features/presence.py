@@ -19,38 +19,38 @@ from features.engine import Engine
 from features.feature import LONGEST, WINDOWS, Need, Presence
 from features.windows import NEVER, segment_of, spread
 
-_KEYS = ("what", "line", "value")
-_RECORD = ("what", "line", "value", "day", "known_day", "gone_day")
+_KEYS = ("line", "value")
+_RECORD = (*_KEYS, "day", "known_day", "gone_day")
 _PLACED = ("line", "as_of_day", "segment", "before", "n")
 
 
-def records(events: ir.Table, what: int, column: str) -> ir.Table:
-    """The records of one column, numbered `what`: one row an event that has a value."""
+def records(events: ir.Table, column: str) -> ir.Table:
+    """The records of one column: one row an event that has a value."""
     met = events.filter(events[column].notnull())
-    return met.select("line", "day", "known_day", "gone_day", what=ibis.literal(what, type="int32"), value=met[column])
+    return met.select("line", "day", "known_day", "gone_day", value=met[column])
 
 
 def once_a_day(met: ir.Table) -> ir.Table:
     """Values met over and over: of a day's records that stand, the one known first."""
-    return met.group_by("what", "line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min()).select(*_RECORD)
+    return met.group_by("line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min()).select(*_RECORD)
 
 
 def coded(engine: Engine, label: str, *parts: ir.Table) -> list[ir.Table]:
     """Texts as numbers, the same in all parts: short keys make fast groups."""
-    values = ibis.union(*[part.select("what", "value") for part in parts], distinct=True)
-    order = ibis.row_number().over(order_by=[values.what, values.value])
+    values = ibis.union(*[part.select("value") for part in parts], distinct=True)
+    order = ibis.row_number().over(order_by=values.value)
     codes = engine.store(f"{label}_codes", values.mutate(code=order.cast("int64")))
     return [_coded(part, codes) for part in parts]
 
 
 def _coded(part: ir.Table, codes: ir.Table) -> ir.Table:
-    joined = part.join(codes, ["what", "value"])
+    joined = part.join(codes, "value")
     # Engines count rows in integers of their own width.
     return joined.select(*[part[name] for name in _RECORD if name != "value"], value=codes.code.cast("int64")).select(*_RECORD)
 
 
-def met_before(engine: Engine, label: str, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
-    """When the values met on some consecutive days were met before.
+def met_before(engine: Engine, label: str, what: int, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
+    """When the values of one column, numbered `what`, that were met on some consecutive days were met before.
 
     met: the records of these days; past: those of the 28 days before; both with the columns of a record, value a number.
     Returns facts (what, line, day, since, before, n): values of a day, known from one day on, counted by the day on which they
@@ -61,8 +61,13 @@ def met_before(engine: Engine, label: str, met: ir.Table, past: ir.Table) -> tup
     together = ibis.union(met.select(*_RECORD, asked=ibis.literal(True)), before.select(*_RECORD, asked=ibis.literal(False)))
     together = engine.store(f"{label}_records", together)
     odd = engine.store(f"{label}_pairs", _odd(together))
-    facts = engine.store(f"{label}_facts", _facts(together.anti_join(odd, list(_KEYS))))
-    return facts, engine.store(f"{label}_odd", _behind(engine.store(f"{label}_slow", together.semi_join(odd, list(_KEYS)))))
+    facts = engine.store(f"{label}_facts_{what}", _numbered(what, _facts(together.anti_join(odd, list(_KEYS)))))
+    behind = _behind(engine.store(f"{label}_slow", together.semi_join(odd, list(_KEYS))))
+    return facts, engine.store(f"{label}_odd_{what}", _numbered(what, behind))
+
+
+def _numbered(what: int, rows: ir.Table) -> ir.Table:
+    return rows.select(rows, what=ibis.literal(what, type="int32"))
 
 
 def _odd(met: ir.Table) -> ir.Table:
@@ -77,12 +82,12 @@ def _odd(met: ir.Table) -> ir.Table:
 
 def _facts(met: ir.Table) -> ir.Table:
     along = ibis.window(group_by=list(_KEYS), order_by=["day", "known_day"])
-    steps = met.select("what", "line", "day", "asked", since="known_day", earlier=met.day.lag().over(along))
+    steps = met.select("line", "day", "asked", since="known_day", earlier=met.day.lag().over(along))
     # Of one day's records the one known first.
     steps = steps.filter(steps.asked & (steps.earlier.isnull() | (steps.earlier < steps.day)))
     before = ibis.cases((steps.day - steps.earlier <= LONGEST, steps.earlier)).cast("int32")
-    steps = steps.select("what", "line", "day", "since", before=before)
-    return steps.group_by("what", "line", "day", "since", "before").aggregate(n=steps.count())
+    steps = steps.select("line", "day", "since", before=before)
+    return steps.group_by("line", "day", "since", "before").aggregate(n=steps.count())
 
 
 def _behind(met: ir.Table) -> ir.Table:

@@ -298,7 +298,8 @@ class _FiledDays(Days):
                 few = (now, engine.view(f"{source}_few_then", self._values(source, first - LONGEST, first - 1)))
             self._file(f"{source}-met", engine.again((source, "met"), work), chunk, keys[1])
             yield done
-        engine.drop(*[f"{source}_met_{name}" for name in ("records", "pairs", "facts", "slow", "odd")])
+        parts = [f"{part}_{kinds.number(column)}" for part in ("facts", "odd") for column in kinds.columns]
+        engine.drop(*[f"{source}_met_{name}" for name in ("records", "pairs", "slow", "codes", *parts)])
 
     def _stored(self, name: str, source: str, first: int, last: int) -> ir.Table:
         """Rows of the lake, or an empty table that a view can be made of."""
