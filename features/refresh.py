@@ -30,6 +30,8 @@ CHUNK_ROWS = 1_000_000
 """Events, for each GB of the engine's memory, that are worked on at a time."""
 MET_ROWS = 8_000_000
 """Records, for each GB of the engine's memory, that are looked up at a time in the days before."""
+MET_DAYS = 2 * LONGEST
+"""Days that are looked up at a time: the fewer, the more often the days before them are read."""
 Progress = Callable[[float], None]
 
 
@@ -289,7 +291,7 @@ class _FiledDays(Days):
             facts, odd = daily.met_before(engine, kinds, raw, past, self.numbers, few)
             return {"facts": facts, "odd": odd}
 
-        for chunk, done in _chunks(days, lake.rows(source), most, LONGEST):
+        for chunk, done in _chunks(days, lake.rows(source), most, MET_DAYS):
             first, last = chunk[0], chunk[-1]
             raw = engine.view(f"{source}_met_now", lake.read(engine.con, source, first, last))
             past = engine.view(f"{source}_met_then", self._stored(f"{source}_none", source, first - LONGEST, first - 1))
