@@ -14,7 +14,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -25,7 +24,8 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.engine import Engine, open_engine
+from features.engine import open_engine
+from serving.known import Known
 
 LEVELS = ("red", "orange", "yellow", "green")
 FLAGGED = LEVELS[:3]
@@ -219,33 +219,30 @@ def _trained_until(path: Path) -> str | None:
     return str(value) if value else None
 
 
-class _Seen:
-    """The lake as it was visible at local midnight `day`."""
+class _Seen(Known):
+    """What the ranking reads of the lake."""
 
-    def __init__(self, engine: Engine, lake: Lake, day: int) -> None:
-        self.engine, self.lake, self.day = engine, lake, day
-        self.first = day - 7 * WEEKS
-
-    def _rows(self, table: str, first: int | None = None) -> ir.Table:
-        rows = self.lake.read(self.engine.con, table, first, self.day - 1)
-        return rows.filter(rows.day < self.day, rows.known_day < self.day, rows.gone_day.isnull() | (rows.gone_day >= self.day))
+    @property
+    def first(self) -> int:
+        """The first day of those that are shown."""
+        return self.day - 7 * WEEKS
 
     def lines(self) -> pd.DataFrame:
         """line_id, team, carrier, number_pool: one row a line."""
-        rows = self._rows("lines").select("line_id", "team", "carrier", "number_pool", "known_day")
+        rows = self.rows("lines").select("line_id", "team", "carrier", "number_pool", "known_day")
         frame = self.engine.frame(rows).sort_values(["line_id", "known_day"])
         return frame.drop_duplicates("line_id", keep="last").drop(columns="known_day")
 
     def recent(self) -> pd.DataFrame:
         """line_id, calls_7d, talk_7d (s), complaints_28d, bans."""
-        calls = self._rows("calls", self.day - 7)
+        calls = self.rows("calls", self.day - 7)
         parts = [
             self.engine.frame(
                 calls.group_by("line_id").aggregate(calls_7d=calls.count(), talk_7d=calls.duration_s.sum().round().cast("int64"))
             )
         ]
         for table, name, first in (("complaints", "complaints_28d", self.day - 28), ("bans", "bans", None)):
-            rows = self._rows(table, first)
+            rows = self.rows(table, first)
             parts.append(self.engine.frame(rows.group_by("line_id").aggregate(**{name: rows.count()})))
         frame = parts[0]
         for part in parts[1:]:
@@ -278,5 +275,5 @@ class _Seen:
         if lines.empty:
             return pd.DataFrame({"line_id": [], "day": [], "rows": []})
         wanted = self.engine.rows(f"shown_{table}", pd.DataFrame({"line_id": lines.astype(str).array}))
-        rows = self._rows(table, self.first).semi_join(wanted, "line_id")
+        rows = self.rows(table, self.first).semi_join(wanted, "line_id")
         return self.engine.frame(rows.group_by("line_id", "day").aggregate(rows=rows.count()))

@@ -1,7 +1,8 @@
-"""The words of the ranking: English msgids, Chinese from a Babel catalogue, and quantities in the reader's form.
+"""The words of all that ops read, the ranking and what lies beside it.
 
-The catalogue is `locale/zh/LC_MESSAGES/bancast.po`; it is compiled in memory when it is first read, so there is no
-build step. `tools/texts.py` brings it up to date with the code.
+English msgids, Chinese from a Babel catalogue, and quantities in the reader's form. The catalogue is
+`locale/zh/LC_MESSAGES/bancast.po`; it is compiled in memory when it is first read, so there is no build step.
+`tools/texts.py` brings it up to date with the code.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from models.pages.texts import FAMILY_LABELS, LANGUAGES, LOCALES, N_, features
 
 FOLDER = Path(__file__).parent
 CATALOGUE_FILE = FOLDER / "locale" / "zh" / "LC_MESSAGES" / "bancast.po"
-_METHODS = [("**.py", "python"), ("templates/**.j2", "jinja2.ext.babel_extract"), ("assets/*.js", "javascript")]
+_METHODS = [("**.py", "python"), ("**/templates/**.j2", "jinja2.ext.babel_extract"), ("report/assets/*.js", "javascript")]
 _KEYWORDS = {"N_": None, "say": None, "plural": (1, 2), "w": None, "attr": (2,), "t": None, "tn": (1, 2)}
 
 
@@ -172,7 +173,7 @@ def messages() -> dict[str, tuple[str, ...]]:
     From the code, the templates, the scripts and the declarations of the features.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for _, _, message, _, _ in extract_from_dir(FOLDER, method_map=_METHODS, keywords=_KEYWORDS, comment_tags=()):
+    for _, _, message, _, _ in extract_from_dir(FOLDER.parent, method_map=_METHODS, keywords=_KEYWORDS, comment_tags=()):
         forms = (message,) if isinstance(message, str) else tuple(message)
         if forms[0]:
             found[forms[0]] = forms
