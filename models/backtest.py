@@ -21,7 +21,7 @@ from models.groups import flagged_rows
 from models.labels import label_name
 from models.replay import CHAMPION, FROZEN, LOGISTIC, MODEL, RULE, Learned, Replay
 from models.resampling import AveragePrecision, draws, interval
-from models.watch import daily_expected, policy_alarms
+from models.watch import policy_alarms, told_by
 
 WHO = (MODEL, CHAMPION, FROZEN, LOGISTIC, RULE)
 PROBABLE = (MODEL, CHAMPION, FROZEN, LOGISTIC)
@@ -81,18 +81,19 @@ class BacktestReport:
 
 
 def measure(found: Replay, settings: Settings, every: int, retrain: int) -> BacktestReport:
-    """Everything that a replay says; see BacktestReport."""
+    """Everything that a replay says, from its first model on; see BacktestReport."""
+    column, notes = _column(MODEL, settings.train.headline), []
+    own = found.rows[column].notna()
+    if own.any() and not own.all():
+        notes.append(f"judged from the first model on: {int((~own).sum())} earlier rows are left out")
+        found = _only(found, own)
     horizon, flags = settings.train.headline, settings.train.flags
     known = found.rows[found.rows[label_name(horizon)].notna()].reset_index(drop=True)
     judged = judged_rows(known, horizon)
     scores = {who: known[_column(who, horizon)].to_numpy(dtype="float64") for who in WHO}
     # Before the first training there is none to judge.
     scored = {who: score for who, score in scores.items() if len(score) and not np.isnan(score).any()}
-    notes = [f"{day_date(one.day)}: nothing could be learnt: {one.why}" for one in found.trainings if one.forecast is None]
-    if MODEL not in scored and len(known) and not np.isnan(scores[MODEL]).all():
-        own = ~np.isnan(scores[MODEL])
-        notes.append(f"judged from the first model on: {int((~own).sum())} earlier rows are left out")
-        return measure(_only(found, found.rows[_column(MODEL, horizon)].notna()), settings, every, retrain)
+    notes += [f"{day_date(one.day)}: nothing could be learnt: {one.why}" for one in found.trainings if one.forecast is None]
     overall = (
         {who: evaluate(judged, score, flags, horizon, who in PROBABLE) for who, score in scored.items()} if len(known) else {}
     )
@@ -106,7 +107,7 @@ def measure(found: Replay, settings: Settings, every: int, retrain: int) -> Back
         flags=flags,
         rows=len(known),
         bans=int(judged.label.sum()),
-        known_until=day_date(found.known_until).isoformat(),
+        known_until=day_date(found.outcomes.until).isoformat(),
         fingerprint=found.fingerprint,
         overall=overall,
         intervals=_intervals(judged, scored, settings.train.seed),
@@ -293,8 +294,8 @@ def _policy(found: Replay, settings: Settings) -> list[dict[str, Any]]:
     if scored.empty:
         return []
     days = [(day, scored.loc[scored["day"] == day, ["line_id", "carrier", *risks]]) for day in found.days]
-    daily = daily_expected(days, found.bans, found.left, found.known_until, settings.watch.lead_days)
-    return [{**alarm, **_around(found.rows, alarm, settings)} for alarm in policy_alarms(daily, settings.watch, found.delay)]
+    alarms = policy_alarms(told_by(days, found.outcomes, settings.watch), settings.watch, found.outcomes.delay)
+    return [{**alarm, **_around(found.rows, alarm, settings)} for alarm in alarms]
 
 
 def _around(rows: pd.DataFrame, alarm: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from models.watch import daily_expected, latest_change, watch
+from models.watch import latest_change, told_by, watch
 
 Progress = Callable[[str, float], None]
 BINS = 10
@@ -229,9 +229,7 @@ def _policy(lake: Lake, settings: Settings, scored: dict[date, Path], known_unti
             if len(scores) and not str(scores["model_version"].iloc[0]).startswith(_NO_FORECAST):
                 yield day_number(day), scores.assign(carrier=scores["line_id"].map(carriers))
 
-    watched = settings.watch
-    daily = daily_expected(frames(), known.bans, known.left, known_until - known.delay, watched.lead_days)
-    return watch(daily, watched, known.delay, known_until)
+    return watch(told_by(frames(), known, settings.watch), settings.watch, known.delay, known_until)
 
 
 def _scored_days(home: Home) -> dict[date, Path]:

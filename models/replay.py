@@ -24,10 +24,10 @@ from features.build import IDS, feature_batches
 from models import gate
 from models.baselines import logistic_model, rule_scores
 from models.dataset import build_dataset
-from models.labels import as_of_days, days_to_ban, labels, read_outcomes
+from models.labels import Outcomes, as_of_days, days_to_ban, labels, read_outcomes
 from models.pipeline import last_midnight, snapshot_task
 from models.training import judge, write_bundle
-from models.watch import daily_expected, latest_change, watch
+from models.watch import latest_change, told_by, watch
 from serving.published import Forecast
 
 Progress = Callable[[str, float], None]
@@ -95,18 +95,15 @@ class Replay:
 
     rows: one a line and scored day: day, line_id, carrier, number_pool, team, age_days, pool_lines; of the latest model risk_{h}d
     and promised_from; the headline scores champion, rule, logistic and frozen (NaN where there was none); ban_{h}d (NaN: not
-    mature or censored), days_to_ban (infinite: none known), reason of that ban. trainings: in order. known_until: a day number;
-    delay: days. bans, left: as models.labels.Outcomes has them.
+    mature or censored), days_to_ban (infinite: none known), reason of that ban. trainings: in order. outcomes: all
+    that is known in the end.
     """
 
     rows: pd.DataFrame
     trainings: list[Learned]
     days: list[int]
-    known_until: int
-    delay: int
+    outcomes: Outcomes
     fingerprint: str
-    bans: pd.DataFrame
-    left: pd.DataFrame
 
 
 def replay(
@@ -156,7 +153,7 @@ def replay(
     rows = pd.concat([rows, labels(rows, outcomes, settings.train.horizons)], axis=1)
     rows["days_to_ban"] = days_to_ban(rows, outcomes)
     rows["reason"] = _reasons(rows, outcomes.bans)
-    return Replay(rows, trainings, list(days), end, outcomes.delay, lake.fingerprint(end), outcomes.bans, outcomes.left)
+    return Replay(rows, trainings, list(days), outcomes, lake.fingerprint(end))
 
 
 def _changes(lake: Lake, settings: Settings, day: int, parts: list[pd.DataFrame]) -> dict[str, int]:
@@ -166,8 +163,7 @@ def _changes(lake: Lake, settings: Settings, day: int, parts: list[pd.DataFrame]
     if not scores:
         return {}
     known = read_outcomes(lake, settings, day)
-    daily = daily_expected(scores, known.bans, known.left, day - known.delay, settings.watch.lead_days)
-    return latest_change(watch(daily, settings.watch, known.delay, day))
+    return latest_change(watch(told_by(scores, known, settings.watch), settings.watch, known.delay, day))
 
 
 def _within(tell: Progress, prefix: str, start: float, length: float) -> Progress:

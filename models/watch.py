@@ -19,6 +19,7 @@ from scipy.stats import gamma
 
 from data_schemas.clock import day_date, day_number
 from data_schemas.settings import WatchSettings
+from models.labels import Outcomes
 
 Floats = NDArray[np.float64]
 STANDING = 28
@@ -40,6 +41,11 @@ _MARGIN = 0.6
 _PATHS, _YEAR, _SEED = 250, 365, 1954
 _LIMITS = np.geomspace(0.4, 400, 64).astype("float32")
 """Limits of the statistic among which the simulation chooses."""
+
+
+def told_by(scores: Iterable[tuple[int, pd.DataFrame]], known: Outcomes, settings: WatchSettings) -> pd.DataFrame:
+    """What `watch` reads, of scores (see daily_expected) and all that is known: no day whose bans may still be reported."""
+    return daily_expected(scores, known.bans, known.left, known.until - known.delay, settings.lead_days)
 
 
 def daily_expected(
