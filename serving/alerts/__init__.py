@@ -122,7 +122,7 @@ class _Morning:
     def _back_to(self, line: str, state: ChannelState) -> date:
         """The earliest day on which it matters whether a line was red."""
         told, ack = state.told.get(line), self.acks.get(line)
-        begun = told.day if told else state.before or self.as_of
+        begun = told.day if told else state.before or date.min
         return min(begun, ack.day) if ack else begun
 
     def _message(self, channel: Channel, state: ChannelState, choice: Choice) -> Message:

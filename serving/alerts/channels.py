@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from data_schemas.errors import BadInput
@@ -98,6 +99,7 @@ def _scheme(url: str, service: str) -> str:
     return found[1] if found and found[1] not in ("http", "https") else service
 
 
+@lru_cache(maxsize=100)
 def _mark(url: str) -> str:
     """Eight hexadecimal digits of a URL, by a hash too slow to try passwords on."""
     return hashlib.scrypt(url.encode(), salt=b"bancast alert channel", n=2**14, r=8, p=1, dklen=4).hex()
