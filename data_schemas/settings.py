@@ -139,7 +139,10 @@ def _urls(given: Any) -> Any:
     """Several URLs from an environment variable: with white space between them, or as a JSON list."""
     if not isinstance(given, str):
         return given
-    return json.loads(given) if given.lstrip().startswith("[") else given.split()
+    try:
+        return json.loads(given) if given.lstrip().startswith("[") else given.split()
+    except ValueError:
+        raise ValueError("not a JSON list; put white space between the URLs instead") from None
 
 
 class AlertSettings(_Section):

@@ -58,7 +58,7 @@ def alert(
 
 @command("ack")
 def ack(
-    lines: Annotated[list[str] | None, typer.Argument(metavar="LINE...", help="Red lines that are being looked after.")] = None,
+    lines: Annotated[list[str] | None, typer.Argument(metavar="LINE", help="Red lines that are being looked after.")] = None,
     days: Annotated[
         int | None,
         typer.Option("--days", parser=options.read_days, metavar="N", help="Days without an alert, at the most, as 5 or 5d."),
