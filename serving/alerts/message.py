@@ -109,8 +109,9 @@ class _Writer:
         say, red = self.say, alert.red
         parts = [f"#{red.rank} {shown(red.line_id, self.service)} {say.percent(red.risk)}{self.change(alert)}"]
         if red.reason is not None:
-            measure = f"{say.feature(red.reason['feature'])} {say.quantity(red.reason['feature'], red.reason['value'])}"
-            parts.append(f"{say.family(red.reason['family'])}: {measure}")
+            family, feature = say.family(red.reason["family"]), say.feature(red.reason["feature"])
+            value = say.quantity(red.reason["feature"], red.reason["value"])
+            parts.append(say("{family}: {value} ({feature})", family=family, value=value, feature=feature))
         if red.action is not None:
             known = self.actions.get(red.action)
             parts.append(known.title[say.language] if known else red.action)

@@ -32,7 +32,7 @@ def test_a_line_that_has_become_red_is_told_once_with_risk_reason_action_and_ran
     monday = home.day(0, A=0.45, B=0.6, C=0.1)
     assert status(home.alert(monday)) == ["sent"]
     (told,) = receiver.messages
-    assert "#2 A 45% | Complaints and marks: " in told and "4 complaints | Handle the open complaints" in told
+    assert "#2 A 45% | Complaints and marks: 4 complaints (complaints received, last 7 days) | Handle the open complaints" in told
     assert "B" not in told.split("\n")[1], "red the day before already, when nobody was alerted yet"
     assert receiver.requests[0].body["title"] == "bancast: 1 line at red, 23 November 2026"
     assert status(home.alert(monday)) == ["nothing"]
@@ -88,7 +88,7 @@ def test_a_channel_of_some_teams_is_told_of_their_lines_in_its_language(tmp_path
         home.teams = {"E1": "East", "W1": "West", "N1": None}
         report = home.alert(home.day(0, E1=0.5, W1=0.45, N1=0.4))
         assert [entry["lines"] for entry in report["channels"]] == [3, 1]
-        assert other.messages[0].startswith("West：1 条线路\n#2 W1 45% | 投诉与标记")
+        assert other.messages[0].startswith("West：1 条线路\n#2 W1 45% | 投诉与标记：4 起（最近 7 天收到的投诉数）")
         assert "逐条处理投诉" in other.messages[0] and "2026年11月23日" in other.requests[0].body["title"]
         assert receiver.messages[0].count("#") == 4
 
