@@ -66,6 +66,16 @@ class Home:
         """The scores of one day."""
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
 
+    @property
+    def alert_log(self) -> Path:
+        """What was sent to which channel (see serving.alerts.log)."""
+        return self.root / "alerts" / "log.jsonl"
+
+    @property
+    def alert_acks(self) -> Path:
+        """Which lines were acknowledged, and until when (see serving.alerts.acks)."""
+        return self.root / "alerts" / "acks.jsonl"
+
     def backtest_folder(self, first: date, last: date) -> Path:
         """A replay of history: backtest.html, backtest.json, scored.parquet."""
         return self.root / "backtests" / f"{first.isoformat()}_{last.isoformat()}"

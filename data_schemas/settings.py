@@ -6,11 +6,12 @@ Built once at the entry point and passed down; nothing else reads the environmen
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from data_schemas.errors import BadInput
 
@@ -123,6 +124,53 @@ class WatchSettings(_Section):
     )
 
 
+class AlertChannel(_Section):
+    """One place that alerts go to, as `[[alerts.channels]]`."""
+
+    url: SecretStr = Field(description="Apprise URL; it carries a token, so it is never shown.")
+    name: str | None = Field(
+        default=None, pattern=r"^[\w.-]{1,40}$", description="What the channel is called; the service and a mark when not given."
+    )
+    teams: tuple[str, ...] = Field(default=(), description="Teams whose lines go there; all lines when empty.")
+    language: Literal["zh", "en"] | None = Field(default=None, description="Language; that of the report when not given.")
+
+
+def _urls(given: Any) -> Any:
+    """Several URLs from an environment variable: with white space between them, or as a JSON list."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given) if given.lstrip().startswith("[") else given.split()
+    except ValueError:
+        raise ValueError("not a JSON list; put white space between the URLs instead") from None
+
+
+class AlertSettings(_Section):
+    """Which lines ops are told of each morning, where, and how often at the most."""
+
+    urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls)] = Field(
+        default=(), description="Apprise URLs that all alerts go to (docs/alerts.md); each carries a token, so none is shown."
+    )
+    channels: tuple[AlertChannel, ...] = Field(
+        default=(), description="Further channels, as tables `[[alerts.channels]]` of `url`, `name`, `teams` and `language`."
+    )
+    group_by: Literal["team", "carrier", "number_pool"] = Field(default="team", description="What a message groups lines by.")
+    lines: int = Field(default=20, ge=0, description="Lines that a message names at the most; the rest are counted.")
+    lines_per_group: int = Field(default=5, ge=1, description="Lines of one group that a message names at the most.")
+    messages_per_day: int = Field(
+        default=3, ge=1, description="Messages a channel and day at the most; what is left over goes out with the next morning's."
+    )
+    silence_days: int = Field(
+        default=3, ge=0, description="Days after an alert on which its lines are not told again, so that none flickers."
+    )
+    rise: float = Field(
+        default=0.15, gt=0, le=1, description="By how much the headline risk must have risen for a line to be told again."
+    )
+    tries: int = Field(default=3, ge=1, le=10, description="Times that a message is tried before its channel has failed.")
+    wait_s: float = Field(default=5.0, ge=0, le=300, description="Seconds between two tries.")
+    timeout_s: float = Field(default=15.0, gt=0, le=300, description="Seconds that a service may take to answer.")
+
+
 class Settings(BaseSettings):
     """All settings; see each section."""
 
@@ -148,6 +196,7 @@ class Settings(BaseSettings):
     rule: RuleSettings = RuleSettings()
     levels: LevelSettings = LevelSettings()
     watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -107,6 +107,13 @@ def report_links(files: Mapping[str, str], day: str) -> None:
     create_markdown_artifact(key="ranking-files", markdown=f"Ranking as of {day}\n\n{lines}")
 
 
+def alerts(report: Mapping[str, Any]) -> None:
+    """What became of each channel's message; `report` is that of serving.alerts.alert."""
+    names = ("channel", "status", "lines", "new", "silenced")
+    rows = [{**{name: entry[name] for name in names}, "why": entry["why"] or ""} for entry in report["channels"]]
+    create_table_artifact(key="alerts", table=rows, description=f"Alerts as of {report['as_of']}, {report['red']} red lines")
+
+
 def monitoring(report: Mapping[str, Any]) -> None:
     """Forecasts against what came, carriers that seem stricter, and drift; `report` is models.monitoring's to_dict()."""
     create_table_artifact(

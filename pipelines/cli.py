@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from pipelines import verbs_data, verbs_model
+from pipelines import verbs_alerts, verbs_data, verbs_model
 from pipelines.console import BAD, INTERRUPTED
 
 EXAMPLES = {
@@ -29,6 +29,8 @@ EXAMPLES = {
     "score": ("score", "score --as-of 2026-03-01", "score --table new-lines.csv --out scores.csv"),
     "report": ("report", "report --as-of 2026-03-01"),
     "monitor": ("monitor", "monitor --json"),
+    "alert": ("alert --dry-run", "alert", "alert --as-of 2026-03-01 --dry-run --json"),
+    "ack": ("ack L000012", 'ack L000012 L000047 --days 5 --note "list checked, pace halved"', "ack --list", "ack L000012 --undo"),
     "run": ("run my-data --home my-home", "run --mapping asterisk.toml", "run my-data --as-of 2026-03-01 --json"),
 }
 _VERBS: dict[str, Callable[..., None]] = {
@@ -40,6 +42,8 @@ _VERBS: dict[str, Callable[..., None]] = {
     "score": verbs_model.score,
     "report": verbs_model.report,
     "monitor": verbs_model.monitor,
+    "alert": verbs_alerts.alert,
+    "ack": verbs_alerts.ack,
     "run": verbs_model.run,
 }
 

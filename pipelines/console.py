@@ -40,7 +40,8 @@ class Outcome:
     """What a command did.
 
     summary: the JSON form. results: (what, where) lines. next: commands to run next, with what each does.
-    notes: lines a person should read. error: set when the work was done as far as it could be and the user must act.
+    notes: lines a person should read. error: set when the work was done as far as it could be and the user must act; the exit
+    status is then `code`.
     """
 
     summary: dict[str, Any]
@@ -48,6 +49,7 @@ class Outcome:
     next: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: str | None = None
+    code: int = BAD
 
 
 def command(verb: str) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
@@ -76,7 +78,7 @@ def command(verb: str) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
                 _show(verb, outcome, as_json)
                 if outcome.error:
                     print(f"bancast {verb}: {outcome.error}", file=sys.stderr)
-                    raise typer.Exit(BAD)
+                    raise typer.Exit(outcome.code)
 
         return wrapped
 
@@ -108,7 +110,8 @@ def _temporary_log(verb: str) -> Path:
 
 def _show(verb: str, outcome: Outcome, as_json: bool) -> None:
     if as_json:
-        status = {"status": "bad input", "error": outcome.error} if outcome.error else {"status": "done"}
+        word = "failed" if outcome.code == FAILED else "bad input"
+        status = {"status": word, "error": outcome.error} if outcome.error else {"status": "done"}
         print(json.dumps({"command": verb, **status, **outcome.summary}, ensure_ascii=False, indent=1, default=str))
         return
     for note in outcome.notes:

@@ -34,6 +34,7 @@ class Timed:
 TIMETABLE = (
     Timed("daily-ingest", "ingest_flow", "0 6 * * *", "Yesterday's records are complete by then."),
     Timed("daily-score", "score_flow", "30 6 * * *", "The watch list is there before the first call."),
+    Timed("daily-alert", "alert_flow", "15 7 * * *", "The scores are there, and the teams have not begun to call."),
     Timed(
         "daily-monitor",
         "monitor_flow",
@@ -48,7 +49,8 @@ TIMETABLE = (
 def deployments(
     home: Path, source: Path | None, mapping: Path | None, every: float | None = None, only: str | None = None
 ) -> list[RunnerDeployment]:
-    """The timetable of a home. Without `source` and `mapping` (files that come new every day) nothing is ingested.
+    """The timetable of a home. Without `source` and `mapping` (files that come new every day) nothing is ingested, without
+    a channel in the settings nobody is alerted.
 
     every: seconds from one start to the next, in place of the timetable. only: the name of the one deployment to serve.
     """
@@ -57,7 +59,8 @@ def deployments(
     from data_schemas.settings import load_settings
     from pipelines import flows
 
-    zone = load_settings(home).zone
+    settings = load_settings(home)
+    zone = settings.zone
     made = []
     for timed in TIMETABLE:
         parameters: dict[str, Any] = {**timed.parameters, "home": str(home.absolute())}
@@ -65,6 +68,8 @@ def deployments(
             if source is None and mapping is None:
                 continue
             parameters |= {"source": text(source and source.absolute()), "mapping": text(mapping and mapping.absolute())}
+        if timed.flow == "alert_flow" and not (settings.alerts.urls or settings.alerts.channels):
+            continue
         if only in (None, timed.name):
             made.append(
                 getattr(flows, timed.flow).to_deployment(

@@ -117,6 +117,22 @@ def report_flow(home: str = "bancast-home", as_of: date | None = None) -> dict[s
     return report
 
 
+@flow(name="bancast-alert", persist_result=False)
+def alert_flow(home: str = "bancast-home", as_of: date | None = None, dry_run: bool = False) -> dict[str, Any]:
+    """Tell each channel of the lines newly red on `as_of` (the latest scored day when None).
+
+    Fails with serving.alerts.Undelivered when a channel did not take its message; the others were sent theirs.
+    """
+    from serving.alerts import Undelivered
+
+    with writing(Home(Path(home))):
+        report = steps.send_alerts(home, as_of, dry_run)
+        artifacts.alerts(report)
+    if report["failed"]:
+        raise Undelivered(report)
+    return report
+
+
 @flow(name="bancast-monitor", persist_result=False)
 def monitor_flow(home: str = "bancast-home") -> dict[str, Any]:
     """Compare past risks with the bans that came, by carrier too, and the newest scores and features with earlier ones."""

@@ -206,6 +206,18 @@ def write_ranking(home: str, as_of: date | None) -> dict[str, Any]:
     return write_report(where, load_settings(where.root), day, lake=open_lake(where), progress=progress("report"))
 
 
+@task(name="Send the alerts", **_PLAIN)
+def send_alerts(home: str, as_of: date | None, dry_run: bool) -> dict[str, Any]:
+    """What is due of a scored day, the latest when None, to every channel; sending tries again by itself."""
+    from pipelines.runtime import scored_day
+    from serving.alerts import alert
+
+    where = Home(Path(home))
+    day = scored_day(where, as_of)
+    settings, lake = load_settings(where.root), open_lake(where)
+    return alert(where, settings, day, lake, dry_run=dry_run, progress=progress("alert"))
+
+
 @task(name="Compare forecasts with what came", **_PLAIN)
 def compare(home: str) -> dict[str, Any]:
     """Expected and observed bans, and drift."""

@@ -132,10 +132,11 @@ def test_the_workers_of_a_pool_get_the_same_timetable(server, tmp_path):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0 and len(done.stdout.splitlines()) == len(TIMETABLE), done.stderr
+    timetable = [timed for timed in TIMETABLE if timed.name != "daily-alert"]  # no channel is set
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == len(timetable), done.stderr
     found = server.post("deployments/filter", json={"limit": 50}).raise_for_status().json()
     made = {one["name"]: one for one in found if one["work_pool_name"] == "bancast"}
-    for timed in TIMETABLE:
+    for timed in timetable:
         one = made[timed.name]
         assert one["entrypoint"] == f"pipelines.flows.{timed.flow}"
         (schedule,) = one["schedules"]
