@@ -1,0 +1,99 @@
+"""A small company in which line GOOD was banned though it kept every limit, and others were banned with cause."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_schemas.clock import day_date, day_number
+from data_schemas.home import Home
+from data_schemas.ingest import ingest
+from data_schemas.settings import load_settings
+from data_schemas.sources import find_sources
+from tests.serving.report.worlds import save_scores, scores_of
+
+ZONE = "Asia/Shanghai"
+AS_OF = date(2026, 6, 15)
+END = day_number(AS_OF)
+BANNED = END - 5
+DAYS = 60
+Tables = dict[str, pd.DataFrame]
+NASTY = "<script>alert(1)</script>=1+1"
+NASTY_BAN = "../x/<b>&封号\x01"
+
+
+def at(day: int, hour: float = 12.0) -> pd.Timestamp:
+    return pd.Timestamp(day_date(day), tz=ZONE) + pd.Timedelta(hours=hour)
+
+
+def callee(number: int) -> str:
+    return f"1390013{number:04d}"
+
+
+class World:
+    """Tables that grow by hand: lines A, B, C of carrier X call 10 times a day at 10:00 to 19:00, from END - DAYS on."""
+
+    def __init__(self, *banned: str) -> None:
+        self.names = ["A", "B", "C", *banned]
+        self.calls: list[dict] = []
+        self.complaints: list[dict] = []
+        self.bans: list[dict] = []
+        self.policies: list[dict] = []
+        for line in self.names:
+            last = BANNED if line in banned else END - 1
+            for day in range(END - DAYS, last + 1):
+                for hour in range(10, 20):
+                    if line not in banned or day < BANNED or hour < 12:
+                        self.call(line, day, hour)
+        for line in banned:
+            self.ban(line)
+        for n, line in enumerate(("A", "B", "C")):
+            self.complain(line, BANNED - 10, number=5000 + n)
+
+    def call(self, line: str, day: int, hour: float, number: int | None = None, **more: object) -> None:
+        n = len(self.calls)
+        row = {
+            "call_id": f"c{n}",
+            "line_id": line,
+            "started_at": at(day, hour),
+            "callee_id": callee(n % 4000 if number is None else number),
+            "duration_s": 20.0,
+            "answered": True,
+        }
+        self.calls.append(row | more)
+
+    def complain(self, line: str, day: int, hour: float = 12.0, number: int | None = None, **more: object) -> None:
+        n = len(self.complaints)
+        row = {"complaint_id": f"k{n}", "line_id": line, "occurred_at": at(day, hour), "channel": "app_mark"}
+        self.complaints.append(row | {"callee_id": None if number is None else callee(number)} | more)
+
+    def ban(self, line: str, day: int = BANNED, **more: object) -> None:
+        row = {"ban_id": f"b-{line}", "line_id": line, "banned_at": at(day, 12), "reason": "volume"}
+        self.bans.append(row | more)
+
+    def tables(self) -> Tables:
+        lines = pd.DataFrame({"line_id": self.names, "carrier": "X", "number_pool": "P", "activated_at": at(END - 300)})
+        made = {"lines": lines, "calls": pd.DataFrame(self.calls), "complaints": pd.DataFrame(self.complaints)}
+        made["bans"] = pd.DataFrame(self.bans)
+        if self.policies:
+            made["policies"] = pd.DataFrame(self.policies)
+        return made
+
+    def store(self, folder: Path, risks: dict[str, float] | None = None, scored: int = BANNED) -> Home:
+        """Ingest everything into folder/home, with scores of one day: 0.01 for every line unless `risks` says otherwise."""
+        for name, frame in self.tables().items():
+            (folder / "in").mkdir(parents=True, exist_ok=True)
+            frame.to_parquet(folder / "in" / f"{name}.parquet", index=False)
+        home = Home(folder / "home")
+        ingest(find_sources(folder / "in"), home.root, load_settings(home.root, threads=1))
+        risk = dict.fromkeys(self.names, 0.01) | (risks or {})
+        made = scores_of(list(risk), ["rest_line"], as_of=day_date(scored), risk=np.array(list(risk.values())))
+        save_scores(home, day_date(scored), made)
+        return home
+
+
+def days_before(count: int) -> date:
+    return AS_OF - timedelta(days=count)
