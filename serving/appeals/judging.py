@@ -80,14 +80,14 @@ def candidates(home: Home, known: Known, settings: Settings, taken: Collection[s
         return []
     bans = with_scores(home, settings, bans)
     bans = bans[_low(settings, bans)]
-    found = [one for one in _judged(known, settings, bans, taken) if one.candidate]
+    found = [one for one in weigh(known, settings, bans, taken) if one.candidate]
     return sorted(found, key=lambda one: (one.risk, one.banned_at, one.ban_id))
 
 
 def judge(home: Home, known: Known, settings: Settings, line_or_ban: str, taken: Collection[str] = ()) -> list[Judged]:
     """Every known ban of a line, or the ban of that id, with what speaks for and against an appeal; earliest first."""
     bans = open_bans(known, settings, line_or_ban)
-    return _judged(known, settings, with_scores(home, settings, bans), taken) if len(bans) else []
+    return weigh(known, settings, with_scores(home, settings, bans), taken) if len(bans) else []
 
 
 def _low(settings: Settings, bans: pd.DataFrame) -> pd.Series:
@@ -95,7 +95,8 @@ def _low(settings: Settings, bans: pd.DataFrame) -> pd.Series:
     return (bans["level"] == "green") | (risk < settings.levels.yellow)
 
 
-def _judged(known: Known, settings: Settings, bans: pd.DataFrame, taken: Collection[str]) -> list[Judged]:
+def weigh(known: Known, settings: Settings, bans: pd.DataFrame, taken: Collection[str] = ()) -> list[Judged]:
+    """The evidence on each of these bans (as `with_scores` gives them), in their order; all are counted in one pass."""
     if bans.empty:
         return []
     counts = count(known, settings, bans)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from data_schemas.clock import day_date, day_number
 from data_schemas.home import Home
 from data_schemas.ingest import ingest
-from data_schemas.settings import load_settings
+from data_schemas.lake import Lake, schema
+from data_schemas.settings import Settings, load_settings
 from data_schemas.sources import find_sources
-from tests.serving.report.worlds import save_scores, scores_of
+from data_schemas.tables import TABLES
+from features.engine import open_engine
+from serving.known import Known
+from tests.serving.report.worlds import TableLake, save_scores, scores_of
 
 ZONE = "Asia/Shanghai"
 AS_OF = date(2026, 6, 15)
 END = day_number(AS_OF)
 BANNED = END - 5
-DAYS = 60
+DAYS = 34
 Tables = dict[str, pd.DataFrame]
 NASTY = "<script>alert(1)</script>=1+1"
 NASTY_BAN = "../x/<b>&封号\x01"
@@ -74,6 +81,9 @@ class World:
         row = {"ban_id": f"b-{line}", "line_id": line, "banned_at": at(day, 12), "reason": "volume"}
         self.bans.append(row | more)
 
+    def policy(self, effective_at: pd.Timestamp, **limits: object) -> None:
+        self.policies.append({"carrier": "X", "effective_at": effective_at, **limits})
+
     def tables(self) -> Tables:
         lines = pd.DataFrame({"line_id": self.names, "carrier": "X", "number_pool": "P", "activated_at": at(END - 300)})
         made = {"lines": lines, "calls": pd.DataFrame(self.calls), "complaints": pd.DataFrame(self.complaints)}
@@ -87,13 +97,43 @@ class World:
         for name, frame in self.tables().items():
             (folder / "in").mkdir(parents=True, exist_ok=True)
             frame.to_parquet(folder / "in" / f"{name}.parquet", index=False)
-        home = Home(folder / "home")
+        home = self.scored(folder, risks, scored)
         ingest(find_sources(folder / "in"), home.root, load_settings(home.root, threads=1))
+        return home
+
+    def scored(self, folder: Path, risks: dict[str, float] | None = None, scored: int = BANNED) -> Home:
+        """The home with its scores alone."""
+        home = Home(folder / "home")
         risk = dict.fromkeys(self.names, 0.01) | (risks or {})
         made = scores_of(list(risk), ["rest_line"], as_of=day_date(scored), risk=np.array(list(risk.values())))
         save_scores(home, day_date(scored), made)
         return home
 
+    def lake(self) -> TableLake:
+        """What ingest would make of the tables, in memory: every row known when it happened."""
+        made = {}
+        for name, frame in self.tables().items():
+            shape = schema(name).to_pyarrow()
+            event = frame[TABLES[name].event_time]
+            local = event.dt.tz_convert(ZONE)
+            number = (local.dt.tz_localize(None).dt.normalize() - pd.Timestamp("1970-01-01")).dt.days
+            second = local.dt.hour * 3600 + local.dt.minute * 60 + local.dt.second
+            frame = frame.assign(day=number, known_day=number, known_at=event, local_second=second)
+            columns = []
+            for field in shape:
+                column = frame[field.name] if field.name in frame else pd.Series(None, index=frame.index, dtype=object)
+                if field.name == "callee_id":
+                    column = column.astype("float64")
+                if isinstance(column.dtype, pd.DatetimeTZDtype):
+                    column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+                columns.append(pa.array(column, type=field.type, from_pandas=True))
+            made[name] = pa.table(columns, schema=shape)
+        return TableLake(made)
 
-def days_before(count: int) -> date:
-    return AS_OF - timedelta(days=count)
+
+@contextmanager
+def opened(home: Home, as_of: date = AS_OF, lake: object = None, **settings: object) -> Iterator[tuple[Known, Settings]]:
+    """What was known of a home at a midnight, and its settings."""
+    chosen = load_settings(home.root, threads=1, **settings)
+    with open_engine(chosen) as engine:
+        yield Known(engine, lake or Lake(home.lake), day_number(as_of)), chosen
