@@ -23,7 +23,7 @@ from serving.known import Known
 from tests.serving.report.worlds import TableLake, save_scores, scores_of
 
 ZONE = "Asia/Shanghai"
-AS_OF = date(2026, 6, 15)
+AS_OF = date(2026, 3, 16)
 END = day_number(AS_OF)
 BANNED = END - 5
 DAYS = 34
