@@ -51,11 +51,12 @@ STATES = {
 
 @dataclass(frozen=True)
 class Table:
-    """A table; all columns but the first `words` ones are numbers."""
+    """A table. numbers: places of the columns that hold numbers. dated: the first one holds days or hours."""
 
     head: list[str]
     rows: list[list[str]]
-    words: int = 1
+    numbers: tuple[int, ...] = ()
+    dated: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,14 +161,14 @@ def _about(judged: Judged, source: Source, say: Texts) -> Part:
         [say("Reason as given to us"), judged.reason or say("none was given")],
         [say("Our reference"), judged.ban_id],
     ]
-    return Part(say("The line and the ban"), table=Table([say("What"), say("Value")], rows, words=2))
+    return Part(say("The line and the ban"), table=Table([say("What"), say("Value")], rows))
 
 
 def _limits(judged: Judged, say: Texts) -> Part:
     rows = [[say(LABELS[point.name]), *_cells(point, judged, say)] for point in judged.points if point.name != "risk"]
     head = [say("What"), say("Value"), say("Limit"), say("Where the limit comes from")]
     words = say("The {n} days before the ban, and its own day until it began:", n=DAYS)
-    return Part(say("The line's use against the limits"), [words], table=Table(head, rows, words=4))
+    return Part(say("The line's use against the limits"), [words], table=Table(head, rows, (1, 2)))
 
 
 def _days(judged: Judged, say: Texts) -> Part:
@@ -184,7 +185,7 @@ def _days(judged: Judged, say: Texts) -> Part:
         [day_date(int(day["day"])).isoformat(), *(say.number(float(day[name]), 1) for name in columns)]
         for day in judged.daily.to_dict("records")
     ]
-    return Part(say("Calls by day"), table=Table(head, rows), chart=True)
+    return Part(say("Calls by day"), table=Table(head, rows, (1, 2, 3, 4, 5), dated=True), chart=True)
 
 
 def _hours(judged: Judged, say: Texts) -> Part:
@@ -195,14 +196,14 @@ def _hours(judged: Judged, say: Texts) -> Part:
     if not rows:
         return Part(say("Calls by hour of the day"), [say("The line placed no calls in this time.")])
     head = [say("Hour"), say("Calls"), say("Outside permitted hours")]
-    return Part(say("Calls by hour of the day"), table=Table(head, rows))
+    return Part(say("Calls by hour of the day"), table=Table(head, rows, (1, 2), dated=True))
 
 
 def _complaints(judged: Judged, say: Texts) -> Part:
     if not judged.channels:
         return Part(say("Complaints"), [say("We know of no complaint about the line in this time.")])
     rows = [[say(CHANNELS.get(channel, channel or "")), say.number(number)] for channel, number in judged.channels.items()]
-    return Part(say("Complaints"), table=Table([say("Channel"), say("Complaints")], rows))
+    return Part(say("Complaints"), table=Table([say("Channel"), say("Complaints")], rows, (1,)))
 
 
 def _consent(attachments: Sequence[dict[str, Any]], say: Texts) -> Part:
@@ -249,7 +250,7 @@ def _counted(judged: Judged, source: Source, say: Texts) -> Part:
         [say("Software"), f"bancast {source.version}"],
         [say("Model"), judged.model_version or "–"],
     ]
-    return Part(say("How this was counted"), words, table=Table([say("What"), say("Value")], rows, words=2))
+    return Part(say("How this was counted"), words, table=Table([say("What"), say("Value")], rows))
 
 
 def _signature(say: Texts) -> Part:

@@ -143,7 +143,7 @@ def word(judged: Judged, source: Source, parts: Sequence[Part], say: Texts) -> b
                 for place, (cell, text) in enumerate(zip(row.cells, cells, strict=True)):
                     paragraph = cell.paragraphs[0]
                     paragraph.add_run(_plain(text)).font.size = Pt(9)
-                    if place >= part.table.words:
+                    if place in part.table.numbers:
                         paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
     out = io.BytesIO()
     document.save(out)
