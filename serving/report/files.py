@@ -1,236 +1,234 @@
-"""The ranking as files: XLSX with a sheet of each language, and CSV in the language of the settings.
+"""The ranking as files: a workbook in the language of the settings, with list and summary in the other, and CSV.
 
-Names in data never run: XLSX cells are written as texts, never as formulas or links; a CSV text that a spreadsheet
-might take for a formula gets an apostrophe before it, as OWASP advises.
+Names in data never run: cells of the workbook are written as texts, never as formulas or links; a CSV text that a
+spreadsheet might take for a formula gets an apostrophe before it, as OWASP advises.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import xlsxwriter
+import pandas as pd
 
 from serving.actions import Action
-from serving.report.data import FLAGGED, LEVELS, Ranking
-from serving.report.page import GROUPS, groups
+from serving.report.cells import GROUPS, columns, rows, text
+from serving.report.data import FLAGGED, Ranking
+from serving.report.extra_sheets import SHEETS, write_extra
+from serving.report.sheets import Book, Sheet, sheet_name
+from serving.report.texts import LANGUAGES, Texts, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
-from serving.report.texts import N_, Texts, texts
 
 XLSX_LINES = 10_000
-"""Lines that the XLSX holds at most, from the top; the CSV holds all."""
-REASONS = 3
-ACTIONS = 3
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_GROUP_WORDS = {"team": N_("Team"), "carrier": N_("Carrier"), "number_pool": N_("Number pool")}
-_COLOURS = {
-    "red": ("#fdeeec", "#a51d14"),
-    "orange": ("#fdf2e4", "#93480a"),
-    "yellow": ("#fcf8dd", "#6f5800"),
-    "green": ("#eaf6ef", "#1d6a43"),
-}
+"""Lines that the workbook holds at most, from the top; the CSV holds all."""
+TEAM_SHEETS = 50
+"""Sheets of teams past which teams without a line on the list have none."""
+MOST_TEAM_SHEETS = 200
+"""Sheets of teams at the most: programs open workbooks of more slowly."""
+MOST_GROUPS = 200
+"""Teams, carriers or pools that the summary lists, each."""
+# A sign that begins a formula, also full-width, behind what a spreadsheet may skip: spaces, control and invisible
+# characters, quotes. Not only at the beginning: where lists are separated by semicolons, a text is cut at each.
+_SKIPPED = r"[\s\"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*"
+_FORMULA = re.compile(rf"(^|[;\t\r\n])(?={_SKIPPED}[=+\-@＝＋－＠])|^(?=[\t\r\n])")
 
 
 def guarded(text: str) -> str:
-    """A text for CSV that no spreadsheet runs: one that could begin a formula gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(_FORMULA) or text.lstrip(" ").startswith(_FORMULA) else text
+    """A text for CSV that no spreadsheet runs: an apostrophe stands before each sign that could begin a formula."""
+    return _FORMULA.sub(r"\g<1>'", text)
 
 
-def columns(ranking: Ranking, say: Texts) -> list[tuple[str, str, int]]:
-    """(heading, kind, width) of each column of the list; kind is text, number, percent or date."""
-    risks = [(say("Risk within {n} days", n=days), "percent", 9) for days in ranking.horizons]
-    reasons = [(say("Reason {n}", n=n), "text", 58) for n in range(1, REASONS + 1)]
-    actions = [
-        part
-        for n in range(1, ACTIONS + 1)
-        for part in ((say("Action {n}", n=n), "text", 34), (say("Expected risk after {n}", n=n), "percent", 11))
-    ]
-    return [
-        (say("Rank"), "number", 7),
-        (say("Line"), "text", 20),
-        (say("Level"), "text", 11),
-        *risks,
-        (say("Team"), "text", 14),
-        (say("Carrier"), "text", 14),
-        (say("Number pool"), "text", 14),
-        (say("Listed since"), "date", 13),
-        (say("New on the list"), "text", 9),
-        *reasons,
-        *actions,
-        (say("Calls, 7 days"), "number", 9),
-        (say("Talk time, 7 days (s)"), "number", 10),
-        (say("Complaints, 28 days"), "number", 10),
-        (say("Bans so far"), "number", 9),
-    ]
-
-
-def rows(ranking: Ranking, playbook: dict[str, Action], say: Texts, most: int | None = None) -> Iterator[list[Any]]:
-    """The cells of each line, in the order of `columns`; None where there is nothing to say."""
-    usual, new = say("usual for the carrier: {usual}"), say("new")
-    levels = {level: say.level(level) for level in LEVELS}
-    lines = ranking.lines if most is None else ranking.lines.head(most)
-    for line in lines.to_dict("records"):
-        reasons: list[Any] = [
-            f"{say.family(one['family'])} | {say.feature(one['feature'])}{say(': ')}{say.quantity(one['feature'], one['value'])}"
-            f" | {usual.format(usual=say.quantity(one['feature'], one['usual']))}"
-            for one in line["reasons"][:REASONS]
-        ]
-        actions: list[Any] = []
-        for one in line["actions"][:ACTIONS]:
-            known = playbook.get(one["action"])
-            actions += [known.title[say.language] if known else one["action"], float(one["risk_after"])]
-        yield [
-            int(line["rank"]),
-            str(line["line_id"]),
-            levels[line["level"]],
-            *(float(line[f"risk_{days}d"]) for days in ranking.horizons),
-            *(line[kind] if isinstance(line[kind], str) else None for kind in GROUPS),
-            line["since"],
-            new if line["new"] else None,
-            *(reasons + [None] * (REASONS - len(reasons))),
-            *(actions + [None] * (2 * ACTIONS - len(actions))),
-            *(int(line[name]) for name in ("calls_7d", "talk_7d", "complaints_28d", "bans")),
-        ]
-
-
-def write_csv(path: Path, ranking: Ranking, playbook: dict[str, Action], language: str) -> None:
+def write_csv(path: Path, ranking: Ranking, playbook: Mapping[str, Action], language: str) -> None:
     """All lines as CSV, UTF-8 with a byte order mark so that Excel opens Chinese right."""
     say = texts(language)
     shape = columns(ranking, say)
+    kinds = [column.kind for column in shape]
     with path.open("w", encoding="utf-8-sig", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\r\n")
-        writer.writerow([guarded(heading) for heading, _, _ in shape])
+        writer.writerow([guarded(column.heading) for column in shape])
         for cells in rows(ranking, playbook, say):
-            writer.writerow([_csv(cell, kind) for cell, (_, kind, _) in zip(cells, shape, strict=True)])
+            writer.writerow([_csv(cell, kind) for cell, kind in zip(cells, kinds, strict=True)])
 
 
 def _csv(cell: Any, kind: str) -> str:
     if cell is None:
         return ""
-    if kind == "percent":
-        return f"{cell:.6f}"
-    return guarded(cell) if kind == "text" else str(cell)
+    if kind in ("percent", "decimal"):
+        return f"{cell:.6f}" if kind == "percent" else f"{cell:.1f}"
+    return guarded(cell) if isinstance(cell, str) else str(cell)
 
 
-def write_xlsx(path: Path, ranking: Ranking, playbook: dict[str, Action], language: str) -> None:
-    """A workbook with a list and a summary in each language, the language of the settings first."""
-    options = {
-        "constant_memory": True,
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-        "default_date_format": "yyyy-mm-dd",
-    }
-    with xlsxwriter.Workbook(str(path), options) as book:
-        formats = {
-            "head": book.add_format({"bold": True, "bg_color": "#e8f0f7", "bottom": 1, "text_wrap": True, "valign": "top"}),
-            "text": book.add_format({"valign": "top"}),
-            "number": book.add_format({"num_format": "#,##0", "valign": "top"}),
-            "decimal": book.add_format({"num_format": "#,##0.0", "valign": "top"}),
-            "percent": book.add_format({"num_format": "0.0%", "valign": "top"}),
-            "date": book.add_format({"num_format": "yyyy-mm-dd", "valign": "top", "align": "left"}),
-            "title": book.add_format({"bold": True, "font_size": 14}),
-        }
-        paint = {level: book.add_format({"bg_color": ground, "font_color": ink}) for level, (ground, ink) in _COLOURS.items()}
-        order = [language, *(other for other in ("zh", "en") if other != language)]
-        for one in order:
-            _list_sheet(book, ranking, playbook, texts(one), formats, paint)
-            _summary_sheet(book, ranking, texts(one), formats)
-
-
-def _list_sheet(
-    book: Any, ranking: Ranking, playbook: dict[str, Action], say: Texts, formats: dict[str, Any], paint: dict[str, Any]
+def write_xlsx(
+    path: Path,
+    ranking: Ranking,
+    playbook: Mapping[str, Action],
+    language: str,
+    extras: Mapping[str, Mapping[str, Any] | None] | None = None,
 ) -> None:
-    sheet = book.add_worksheet(say("Ranking"))
-    shape = columns(ranking, say)
-    sheet.freeze_panes(1, 2)
-    sheet.set_landscape()
-    sheet.fit_to_pages(1, 0)
-    sheet.repeat_rows(0)
-    for place, (_, kind, width) in enumerate(shape):
-        sheet.set_column(place, place, width, formats[kind])
-    sheet.set_row(0, 32)
-    for place, (heading, _, _) in enumerate(shape):
-        sheet.write_string(0, place, heading, formats["head"])
-    write: dict[str, Callable[..., Any]] = {
-        "text": sheet.write_string,
-        "number": sheet.write_number,
-        "percent": sheet.write_number,
-        "date": sheet.write_datetime,
-    }
-    last = 0
-    for last, cells in enumerate(rows(ranking, playbook, say, XLSX_LINES), 1):
-        for place, (cell, (_, kind, _)) in enumerate(zip(cells, shape, strict=True)):
-            if cell is not None:
-                write[kind](last, place, cell, formats[kind])
-    sheet.autofilter(0, 0, last, len(shape) - 1)
-    for level in LEVELS:
-        word = say.level(level)
-        rule = {"type": "cell", "criteria": "==", "value": f'"{word}"', "format": paint[level]}
-        sheet.conditional_format(1, 2, max(last, 1), 2, rule)
-    headline = 3 + ranking.horizons.index(ranking.headline)
-    bar = {
-        "type": "data_bar",
-        "bar_color": "#9db8d2",
-        "bar_solid": True,
-        "min_type": "num",
-        "min_value": 0,
-        "max_type": "num",
-        "max_value": 1,
-    }
-    sheet.conditional_format(1, headline, max(last, 1), headline, bar)
+    """A workbook of summary, list and a sheet a team in `language`, then list and summary in the other language.
 
-
-def _summary_sheet(book: Any, ranking: Ranking, say: Texts, formats: dict[str, Any]) -> None:
-    sheet = book.add_worksheet(say("Summary"))
-    sheet.set_column(0, 0, 34)
-    sheet.set_column(1, 6, 14)
-    place = 0
-
-    def put(*cells: tuple[Any, str]) -> None:
-        nonlocal place
-        for column, (cell, kind) in enumerate(cells):
-            if isinstance(cell, str):
-                sheet.write_string(place, column, cell, formats[kind])
-            else:
-                sheet.write_number(place, column, cell, formats[kind])
-        place += 1
-
-    totals = ranking.totals
-    put((say("Line ban risk, ranked"), "title"))
-    put((say("As of {date}, 00:00", date=say.date(ranking.as_of)), "text"))
-    if ranking.previous:
-        put(("", "head"), (say("Now"), "head"), (say.date(ranking.previous.as_of), "head"))
-    else:
-        put(("", "head"), (say("Now"), "head"))
-    before = ranking.previous
-    for level in FLAGGED:
-        put((say.level(level), "text"), (totals.levels[level], "number"), *([(before.levels[level], "number")] if before else []))
-    expected = say("Bans expected in the next {n} days", n=ranking.headline)
-    put((expected, "text"), (totals.expected, "decimal"), *([(before.expected, "decimal")] if before else []))
-    put((say("Lines scored"), "text"), (totals.lines, "number"), *([(before.lines, "number")] if before else []))
-    put((say("Model"), "text"), (ranking.model_version or "–", "text"))
-    put((say("Trained on what was known before"), "text"), (ranking.trained_until or "–", "text"))
-    put((say("Data fingerprint"), "text"), (ranking.data_fingerprint or "–", "text"))
-    put((say("Risks, also those after an action, are a model's estimates and no promise."), "text"))
-    if len(ranking.lines) > XLSX_LINES:
-        note = say(
-            "This workbook holds the top {shown} of {all} lines; ranking.csv beside it has them all.",
-            shown=say.number(XLSX_LINES),
-            all=say.number(len(ranking.lines)),
+    extras: the dictionaries of the scorecard, continuity, coaching and appeals by name (SHEETS), each of which may be None;
+    those given have a sheet each, after the teams'.
+    """
+    say = texts(language)
+    others = [texts(other) for other in LANGUAGES if other != language]
+    found = {name: extra for name in SHEETS if (extra := (extras or {}).get(name))}
+    used: set[str] = set()
+    summary, listing = sheet_name(say("Summary"), used), sheet_name(say("Ranking"), used)
+    beside = {name: sheet_name(say(SHEETS[name]), used) for name in found}
+    names = [(other, sheet_name(other("Ranking"), used), sheet_name(other("Summary"), used)) for other in others]
+    teams = _teams(ranking, say, used)
+    with Book(path) as book:
+        book.about(
+            say("Line ban risk, ranked"),
+            say("As of {date}, 00:00", date=say.date(ranking.as_of)),
+            {"as_of": ranking.as_of.isoformat(), "model": ranking.model_version, "data_fingerprint": ranking.data_fingerprint},
         )
-        put((note, "text"))
-    for kind in GROUPS:
-        place += 1
-        words = [say(_GROUP_WORDS[kind]), say("Lines"), *(say(LEVEL_WORDS[level]) for level in FLAGGED)]
-        put(*((word, "head") for word in (*words, say("Expected bans"), say("Per 100 lines"))))
-        for group in groups(ranking, kind):
-            put(
+        _summary(_sheet(book, summary, say, ranking), ranking, teams)
+        cells = list(rows(ranking, playbook, say, XLSX_LINES))
+        shape = columns(ranking, say)
+        _sheet(book, listing, say, ranking).main_table(shape, cells, keep=2)
+        for team in teams.shown:
+            _sheet(book, team.sheet, say, ranking).main_table(shape, (cells[place] for place in team.lines), keep=2)
+        for name, extra in found.items():
+            write_extra(_sheet(book, beside[name], say, ranking), name, extra)
+        for other, its_listing, its_summary in names:
+            sheet = _sheet(book, its_listing, other, ranking)
+            sheet.main_table(columns(ranking, other), rows(ranking, playbook, other, XLSX_LINES), keep=2)
+            _summary(_sheet(book, its_summary, other, ranking), ranking, teams)
+
+
+def _sheet(book: Book, name: str, say: Texts, ranking: Ranking) -> Sheet:
+    return book.sheet(name, say, f"{say('Line ban risk, ranked')} · {say('As of {date}, 00:00', date=say.date(ranking.as_of))}")
+
+
+@dataclass(frozen=True)
+class _Team:
+    """A team with a sheet: name (None: not known), the sheet's name, places of its lines in the list, flagged ones first."""
+
+    name: str | None
+    sheet: str
+    lines: list[int]
+
+
+@dataclass(frozen=True)
+class _Teams:
+    """The teams that have a sheet, most expected bans first, those with flagged lines before the others; and all there are."""
+
+    shown: list[_Team]
+    count: int
+
+
+def _teams(ranking: Ranking, say: Texts, used: set[str]) -> _Teams:
+    """Which teams have a sheet, and what it is called. None has one where no line's team is known."""
+    lines = ranking.lines.head(XLSX_LINES)
+    if not any(isinstance(name, str) for name in lines["team"]):
+        return _Teams([], 0)
+    flagged = lines["level"].isin(FLAGGED).tolist()
+    places: dict[str | None, list[int]] = {}
+    for place, name in enumerate(lines["team"]):
+        places.setdefault(name if isinstance(name, str) else None, []).append(place)
+    risk = lines[ranking.risk].to_numpy()
+    expected = {name: (any(flagged[place] for place in own), float(risk[own].sum())) for name, own in places.items()}
+    order = sorted(places, key=lambda name: expected[name], reverse=True)
+    kept = [name for count, name in enumerate(order) if count < TEAM_SHEETS or expected[name][0]][:MOST_TEAM_SHEETS]
+    shown = [
+        _Team(
+            name,
+            sheet_name(say("not known") if name is None else name, used),
+            sorted(places[name], key=lambda place: not flagged[place]),
+        )
+        for name in kept
+    ]
+    return _Teams(shown, len(places))
+
+
+def _summary(sheet: Sheet, ranking: Ranking, teams: _Teams) -> None:
+    say, totals, before = sheet.say, ranking.totals, ranking.previous
+    sheet.widths(44, 18, 20, 11, 11, 13, 13, 13, 32)
+
+    def against(words: str, now: float, kind: Literal["number", "decimal"], then: float | None) -> None:
+        sheet.line((words, "text"), (now, kind), (then, kind))
+
+    sheet.line((say("Line ban risk, ranked"), "title"))
+    sheet.line((say("As of {date}, 00:00", date=say.date(ranking.as_of)), "text"))
+    sheet.heading("", say("Now"), *([say.date(before.as_of)] if before else []), lines=1)
+    first = sheet.row
+    for level in FLAGGED:
+        sheet.line(
+            (say.level(level), "level"), (totals.levels[level], "number"), (before.levels[level] if before else None, "number")
+        )
+    sheet.colour_levels(0, first, sheet.row - 1)
+    expected = say("Bans expected in the next {n} days", n=ranking.headline)
+    against(expected, totals.expected, "decimal", before.expected if before else None)
+    against(say("Lines scored"), totals.lines, "number", before.lines if before else None)
+    listed = ranking.lines["level"].isin(FLAGGED)
+    against(say("Calls at stake, 7 days"), int(ranking.lines.loc[listed, "calls_7d"].sum()), "number", None)
+    sheet.line((say("Model"), "text"), (ranking.model_version or "–", "text"))
+    sheet.line((say("Trained on what was known before"), "text"), (ranking.trained_until or "–", "text"))
+    sheet.line((say("Data fingerprint"), "text"), (ranking.data_fingerprint or "–", "text"))
+    for note in _notes(say, ranking, teams):
+        sheet.line((note, "text"))
+    sheets = {team.name: team.sheet for team in teams.shown}
+    for kind, heading in GROUPS.items():
+        words = [say(heading), say("Lines"), *(say(LEVEL_WORDS[level]) for level in FLAGGED)]
+        words += [say("Expected bans"), say("Per 100 lines"), say("Calls at stake, 7 days")]
+        words += [say("Sheet")] if kind == "team" and sheets else []
+        sheet.line()
+        sheet.heading(*words)
+        for group in _groups(ranking, kind):
+            sheet.line(
                 (say("not known") if group["name"] is None else group["name"], "text"),
-                (group["lines"], "number"),
-                *((n, "number") for n in group["levels"][: len(FLAGGED)]),
+                *((group[name], "number") for name in ("lines", *FLAGGED)),
                 (group["expected"], "decimal"),
                 (100 * group["expected"] / group["lines"], "decimal"),
+                (group["stake"], "number"),
+                (sheets.get(group["name"]) if kind == "team" else None, "text"),
             )
+
+
+def _groups(ranking: Ranking, kind: str) -> list[dict[str, Any]]:
+    """Teams, carriers or pools by the bans expected among their lines, most first, over all lines.
+
+    Each has name (None: not known), lines, lines of each flagged level, expected (bans within the headline horizon) and
+    stake (calls of its flagged lines in the last 7 days).
+    """
+    lines = ranking.lines
+    table = pd.DataFrame({level: (lines["level"] == level).astype("int64") for level in FLAGGED})
+    table["stake"] = lines["calls_7d"].where(lines["level"].isin(FLAGGED), 0)
+    table["lines"], table["expected"] = 1, lines[ranking.risk]
+    by = table.groupby(lines[kind].astype(object).where(lines[kind].notna(), None), dropna=False, sort=True)
+    summed = by.sum().sort_values("expected", ascending=False, kind="stable").head(MOST_GROUPS)
+    found: list[dict[str, Any]] = summed.to_dict("records")  # type: ignore[assignment]
+    return [row | {"name": text(name)} for name, row in zip(summed.index, found, strict=True)]
+
+
+def _notes(say: Texts, ranking: Ranking, teams: _Teams) -> list[str]:
+    """What the reader must know: what numbers mean, and what the workbook leaves out."""
+    notes = [
+        say("Risks, also those after an action, are a model's estimates and no promise."),
+        say("At stake: calls and talk time of a line's last 7 days; summed up, of the lines on the list."),
+    ]
+    if len(ranking.lines) > XLSX_LINES:
+        notes.append(
+            say(
+                "This workbook holds the top {shown} of {all} lines; ranking.csv beside it has them all.",
+                shown=say.number(XLSX_LINES),
+                all=say.number(len(ranking.lines)),
+            )
+        )
+    if len(teams.shown) < teams.count:
+        notes.append(
+            say(
+                "{shown} of {all} teams have a sheet: past {limit}, only teams with lines on the list, and {most} at the most.",
+                shown=say.number(len(teams.shown)),
+                all=say.number(teams.count),
+                limit=say.number(TEAM_SHEETS),
+                most=say.number(MOST_TEAM_SHEETS),
+            )
+        )
+    return notes
