@@ -171,6 +171,22 @@ class AlertSettings(_Section):
     timeout_s: float = Field(default=15.0, gt=0, le=300, description="Seconds that a service may take to answer.")
 
 
+class ActionSettings(_Section):
+    """What is suggested for lines at risk."""
+
+    playbook: Path | None = Field(
+        default=None, description="File of a playbook of your own (TOML, see docs/actions.md); bancast's own when not given."
+    )
+    replay: bool = Field(
+        default=True,
+        description="Whether plans are tried on the last 7 days and their features worked out anew; else effects are estimated.",
+    )
+    most_lines: int = Field(default=2000, ge=0, description="Lines on the list, from the first rank, whose plans are tried.")
+    spare_share: float = Field(
+        default=0.2, ge=0, le=1, description="Share of a team's calls of a usual day whose lines may be advised to rest at once."
+    )
+
+
 class Settings(BaseSettings):
     """All settings; see each section."""
 
@@ -197,6 +213,7 @@ class Settings(BaseSettings):
     levels: LevelSettings = LevelSettings()
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
+    actions: ActionSettings = ActionSettings()
 
     @classmethod
     def settings_customise_sources(

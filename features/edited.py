@@ -68,6 +68,7 @@ class EditedDays:
     ) -> None:
         self.engine, self.lake, self.day, self.first = engine, lake, day, day - length
         self._settings, self._catalogue, self._folder = settings, catalogue, folder
+        self._needs = with_longest({need for feature in catalogue for need in feature.asked().needs})
         self._held = [held for held in lake.days("calls") if self.first - LONGEST <= held < day]
         self._own: dict[int, Path] = {}
         self._kept: _OthersKept | None = None
@@ -75,7 +76,7 @@ class EditedDays:
 
     def choose(self, lines: Sequence[str]) -> ir.Table:
         """Say, once, which lines may be edited; the table of their line_id."""
-        self.lines = self.engine.rows("edited_lines", pd.DataFrame({"line_id": pd.array(list(lines), dtype="str")}))
+        self.lines = self.engine.rows("edited_lines", pd.DataFrame({"line_id": pd.Series(list(lines), dtype="str").array}))
         for held in self._held:
             self._own[held] = self._folder / f"own-{held}.parquet"
             rows = self.lake.read(self.engine.con, "calls", held, held)
@@ -112,8 +113,7 @@ class EditedDays:
 
     def refresh(self, lake: Lake) -> None:
         """Bring what is kept for a lake up to date."""
-        needs = with_longest({need for feature in self._catalogue for need in feature.asked().needs})
-        with open_days(self.engine, lake, self._settings, [self.day], needs, self._folder, lambda share: None):
+        with open_days(self.engine, lake, self._settings, [self.day], self._needs, self._folder, lambda share: None):
             pass
 
     def _whole(self, held: int, own: Path) -> Callable[[], Sequence[Path]]:

@@ -24,6 +24,7 @@ from features.build import build_features
 from features.catalogue import CATALOGUE
 from serving import scoring
 from serving.actions import for_model, load_playbook
+from serving.advice import USUAL
 from serving.published import Forecast
 from serving.scoring import read_table, score_day, score_table
 from tests.data_schemas import disk
@@ -131,13 +132,13 @@ def scored(filled: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory)
     """A home with the last day scored; tests leave its scores as they are."""
     root = tmp_path_factory.mktemp("scored") / "home"
     shutil.copytree(filled, root)
-    return Home(root), *run(Home(root), bundle, day(DAYS))
+    return Home(root), *run(Home(root), bundle, day(DAYS), actions={"replay": True})
 
 
 @pytest.fixture
 def features_kept(scored: tuple[Home, Path, dict], bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The features of that day are not made again: for tests of what comes after them."""
-    chosen = [feature for feature in CATALOGUE if feature.name in NAMES]
+    chosen = [*(feature for feature in CATALOGUE if feature.name in NAMES), USUAL]
     table = build_features(Lake(scored[0].lake), disk.settings(scored[0].root), [disk.FIRST + DAYS], catalogue=chosen)
     monkeypatch.setattr(scoring, "build_features", lambda *given, **more: table.copy())
 
@@ -149,6 +150,7 @@ def home(filled: Path, tmp_path: Path) -> Home:
 
 
 def run(home: Home, bundle: Path | None, as_of: date, **more: object) -> tuple[Path, dict]:
+    more = {"actions": {"replay": False}, **more}
     return score_day(Lake(home.lake), disk.settings(home.root, **more), home, FolderRegistry(bundle), as_of=as_of)
 
 
@@ -202,7 +204,7 @@ def test_the_scores_are_those_of_the_bundle_on_the_days_features(scored: tuple[H
 def test_scoring_again_gives_the_same_bytes(scored: tuple[Home, Path, dict], bundle: Path):
     home, path, _ = scored
     before = path.read_bytes()
-    assert run(home, bundle, day(DAYS))[0] == path
+    assert run(home, bundle, day(DAYS), actions={"replay": True})[0] == path
     assert path.read_bytes() == before
 
 
