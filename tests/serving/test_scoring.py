@@ -22,6 +22,7 @@ from data_schemas.home import Home
 from data_schemas.lake import Lake
 from features.build import build_features
 from features.catalogue import CATALOGUE
+from models.pipeline import playbook_actions
 from serving import scoring
 from serving.actions import for_model, load_playbook
 from serving.advice import USUAL
@@ -132,7 +133,7 @@ def scored(filled: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory)
     """A home with the last day scored; tests leave its scores as they are."""
     root = tmp_path_factory.mktemp("scored") / "home"
     shutil.copytree(filled, root)
-    return Home(root), *run(Home(root), bundle, day(DAYS), actions={"replay": True})
+    return Home(root), *run(Home(root), bundle, day(DAYS))
 
 
 @pytest.fixture
@@ -204,8 +205,30 @@ def test_the_scores_are_those_of_the_bundle_on_the_days_features(scored: tuple[H
 def test_scoring_again_gives_the_same_bytes(scored: tuple[Home, Path, dict], bundle: Path):
     home, path, _ = scored
     before = path.read_bytes()
-    assert run(home, bundle, day(DAYS), actions={"replay": True})[0] == path
+    assert run(home, bundle, day(DAYS))[0] == path
     assert path.read_bytes() == before
+
+
+def test_a_playbook_of_ones_own_says_what_is_advised(home: Home, bundle: Path, features_kept: None, tmp_path: Path):
+    own = tmp_path / "own.toml"
+    action = {
+        "name": '"our_way"',
+        "families": '["frequency", "complaints", "quality", "number_pool", "history"]',
+        "plan": '{kind = "rest", ladder = [1]}',
+        **{f"{part}.{language}": '"words"' for part in ("title", "text") for language in ("zh", "en")},
+    }
+    own.write_text("[[action]]\n" + "\n".join(f"{key} = {value}" for key, value in action.items()))
+    path, _ = run(home, bundle, day(DAYS), actions={"replay": False, "playbook": own, "spare_share": 1.0})
+    rows = pq.ParquetFile(path).read().to_pylist()
+    assert {one["action"] for row in rows for one in row["actions"]} == {"our_way"}
+    assert [action["name"] for action in playbook_actions(disk.settings(home.root, actions={"playbook": own}))] == ["our_way"]
+    path, summary = run(home, bundle, day(DAYS), actions={"replay": False, "playbook": own, "spare_share": 0.0})
+    assert not any(row["actions"] for row in pq.ParquetFile(path).read().to_pylist())
+    assert summary["actions"]["rests_withheld"] == sum(summary["levels"].values()) - summary["levels"]["green"]
+    own.write_text(own.read_text().replace("ladder = [1]", "ladder = [9]"))
+    with pytest.raises(BadInput, match=r"own.toml: action `our_way`: `plan.ladder` must be whole days"):
+        run(home, bundle, day(DAYS - 1), actions={"replay": False, "playbook": own})
+    assert not home.scores_file(day(DAYS - 1)).exists()
 
 
 def test_the_settings_move_levels_where_they_say_anything(home: Home, bundle: Path, features_kept: None):
