@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from uuid import uuid4
@@ -45,9 +45,10 @@ class Lake:
     A row is visible at local midnight t when `day < t`, `known_day < t` and `gone_day` is null or >= t.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, state: manifest.Manifest | None = None) -> None:
+        """state: the manifest, where it has been read already."""
         self.root = root
-        self._manifest = manifest.load(root) or manifest.Manifest(Clock().zone, "")
+        self._manifest = state or manifest.load(root) or manifest.Manifest(Clock().zone, "")
 
     @property
     def zone(self) -> str:
@@ -115,13 +116,7 @@ class Lake:
 
     def read(self, con: ibis.BaseBackend, table: str, first_day: int | None = None, last_day: int | None = None) -> ibis.Table:
         """The rows of these days (inclusive), all versions: contract columns and SYSTEM, typed even when there is none."""
-        shape = schema(table)
-        files = self.files(table, first_day, last_day)
-        if not files:
-            return ibis.memtable([], schema=shape)
-        rows = _scan(con, files, f"lake_{table}_{uuid4().hex}")
-        typed = {name: rows[name].cast(kind) if rows[name].type() != kind else rows[name] for name, kind in shape.items()}
-        rows = rows.select(**typed)
+        rows = self.read_files(con, table, self.files(table, first_day, last_day))
         if not TABLES[table].big:
             if first_day is not None:
                 rows = rows.filter(rows.day >= first_day)
@@ -129,9 +124,51 @@ class Lake:
                 rows = rows.filter(rows.day <= last_day)
         return rows
 
+    def read_files(self, con: ibis.BaseBackend, table: str, files: list[Path]) -> ibis.Table:
+        """The rows of some files of a table, in its columns and types."""
+        shape = schema(table)
+        if not files:
+            return ibis.memtable([], schema=shape)
+        rows = _scan(con, files, f"lake_{table}_{uuid4().hex}")
+        typed = {name: rows[name].cast(kind) if rows[name].type() != kind else rows[name] for name, kind in shape.items()}
+        return rows.select(**typed)
+
     def fingerprint(self, until: int) -> str:
         """SHA-256 over the content visible at local midnight `until` alone: no later data, chunking or order changes it."""
         return self._manifest.fingerprint(until)
+
+
+class EditedLake(Lake):
+    """A lake of which some days' calls stand in other files. Nothing is written to the lake or copied from it.
+
+    derived: the folder for what is worked out of it, never the lake's own; None: nothing is kept. days: local day -> what gives
+    the files that hold all of its calls instead, when they are read. mark: what `day_state` says of the calls of `marked` days.
+    """
+
+    def __init__(
+        self, lake: Lake, derived: Path | None, days: Mapping[int, Callable[[], Sequence[Path]]], mark: str, marked: range
+    ) -> None:
+        super().__init__(lake.root, lake._manifest)
+        self._derived, self._days, self._mark, self._marked = derived, days, mark, marked
+
+    @property
+    def derived(self) -> Path | None:
+        """The folder given."""
+        return self._derived
+
+    def day_state(self, table: str, day: int) -> list[str]:
+        """The mark of the edit for an edited day's calls."""
+        return [self._mark] if table == "calls" and day in self._marked else super().day_state(table, day)
+
+    def files(self, table: str, first_day: int | None = None, last_day: int | None = None) -> list[Path]:
+        """The files of these days, the edited ones in the place of the lake's."""
+        if table != "calls":
+            return super().files(table, first_day, last_day)
+        wanted = [
+            day for day in self.days(table) if (first_day is None or day >= first_day) and (last_day is None or day <= last_day)
+        ]
+        found = [self._days[day]() if day in self._days else super(EditedLake, self).files(table, day, day) for day in wanted]
+        return [path for paths in found for path in paths]
 
 
 def schema(table: str) -> ibis.Schema:

@@ -184,6 +184,19 @@ class AppealSettings(_Section):
     answer_days: int = Field(default=7, ge=1, description="Days within which a carrier's answer is due; then a reminder.")
     shown: int = Field(
         default=50, ge=1, description="Candidates that get documents at most, lowest risk first: as many as ops can send."
+class ActionSettings(_Section):
+    """What is suggested for lines at risk."""
+
+    playbook: Path | None = Field(
+        default=None, description="File of a playbook of your own (TOML, see docs/actions.md); bancast's own when not given."
+    )
+    replay: bool = Field(
+        default=True,
+        description="Whether plans are tried on the last 7 days and their features worked out anew; else effects are estimated.",
+    )
+    most_lines: int = Field(default=2000, ge=0, description="Lines on the list, from the first rank, whose plans are tried.")
+    spare_share: float = Field(
+        default=0.2, ge=0, le=1, description="Share of a team's calls of a usual day whose lines may be advised to rest at once."
     )
 
 
@@ -214,6 +227,7 @@ class Settings(BaseSettings):
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
     appeals: AppealSettings = AppealSettings()
+    actions: ActionSettings = ActionSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -61,33 +61,46 @@ def feature_batches(
     The days looked back on are worked out once, and kept for later builds (see `kept`). A part has about as many rows as the
     engine's `batch_rows`, or one day: memory does not grow with the number of days.
     """
+    with open_engine(settings, scratch) as engine:
+        yield from batches_in(engine, lake, settings, days, progress, catalogue, scratch)
+
+
+def batches_in(
+    engine: Engine,
+    lake: Lake,
+    settings: Settings,
+    days: Sequence[int],
+    progress: Progress | None = None,
+    catalogue: Sequence[Feature] = CATALOGUE,
+    scratch: Path | None = None,
+) -> Iterator[pd.DataFrame]:
+    """The same by an engine that is open already: builds of one catalogue and day from several lakes share their expressions."""
     wanted = sorted({int(day) for day in days})
     tell = progress or (lambda step, share: None)
     if not wanted:
         raise ValueError("build_features needs at least one as_of day")
-    with open_engine(settings, scratch) as engine:
-        asked = [feature.asked() for feature in catalogue]
-        needs = with_longest({need for one in asked for need in one.needs})
-        reads = {column for one in asked for column in one.reads}
-        tell("days of calls and messages", 0.0)
-        done = lambda share: tell("days of calls and messages", _DAYS_SHARE * share)  # noqa: E731
-        with open_days(engine, lake, settings, wanted, needs, scratch, done) as past:
-            here = engine.frame(eligible(lake, engine, engine.rows("snapshots", _as_of(wanted)), Clock(settings.zone)))
-            batches = _batches(wanted, dict(zip(here["as_of_day"], here["lines"], strict=True)), engine.batch_rows)
-            for number, batch in enumerate(batches):
-                tell("windows and formulas", _DAYS_SHARE + (1 - _DAYS_SHARE) * number / len(batches))
-                snapshots = engine.rows("snapshots", _as_of(batch))
-                seen = _look_back(past, batch)
+    asked = [feature.asked() for feature in catalogue]
+    needs = with_longest({need for one in asked for need in one.needs})
+    reads = {column for one in asked for column in one.reads}
+    tell("days of calls and messages", 0.0)
+    done = lambda share: tell("days of calls and messages", _DAYS_SHARE * share)  # noqa: E731
+    with open_days(engine, lake, settings, wanted, needs, scratch, done) as past:
+        here = engine.frame(eligible(lake, engine, engine.rows("snapshots", _as_of(wanted)), Clock(settings.zone)))
+        batches = _batches(wanted, dict(zip(here["as_of_day"], here["lines"], strict=True)), engine.batch_rows)
+        for number, batch in enumerate(batches):
+            tell("windows and formulas", _DAYS_SHARE + (1 - _DAYS_SHARE) * number / len(batches))
+            snapshots = engine.rows("snapshots", _as_of(batch))
+            seen = _look_back(past, batch)
 
-                def work() -> ir.Table:
-                    frame = context(engine, lake, Clock(settings.zone), snapshots, past.numbers, reads)  # noqa: B023
-                    windows, passing = _windows(engine, past, seen, snapshots, needs, frame)  # noqa: B023
-                    return _formulas(engine, windows, passing, needs, catalogue)
+            def work() -> ir.Table:
+                frame = context(engine, lake, Clock(settings.zone), snapshots, past.numbers, reads)  # noqa: B023
+                windows, passing = _windows(engine, past, seen, snapshots, needs, frame)  # noqa: B023
+                return _formulas(engine, windows, passing, needs, catalogue)
 
-                # Batches of the same tables are the same work.
-                table = engine.arrow(engine.again(("batch", *sorted(seen)), work))
-                yield _finished(table, [feature.name for feature in catalogue])
-        tell("done", 1.0)
+            # Batches of the same tables are the same work.
+            table = engine.arrow(engine.again(("batch", *sorted(seen)), work))
+            yield _finished(table, [feature.name for feature in catalogue])
+    tell("done", 1.0)
 
 
 def _as_of(days: list[int]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -92,6 +93,22 @@ class Kept:
         """The days kept."""
         return sorted(day for entry in self._entries.get(kind, []) for day in entry.days)
 
+    def entries(self, kind: str) -> list[Entry]:
+        """What is kept of a kind, earliest first."""
+        return sorted(self._entries.get(kind, []), key=lambda entry: entry.days)
+
+    def linked(self, folder: Path, first: int) -> Kept:
+        """The days from `first` on in another folder, which may then go its own way: files are links to these, never changed."""
+        other = Kept(folder)
+        other._lines = self._lines
+        for kind in self._entries:
+            other._entries[kind] = [entry for entry in self.entries(kind) if entry.days[-1] >= first]
+        names = {name for entries in other._entries.values() for entry in entries for name in entry.files.values()}
+        for name in sorted(names | ({self._lines} if self._lines else set())):
+            link(self.folder / name, folder / name)
+        other.save()
+        return other
+
     def files(self, kind: str, part: str, days: Iterable[int]) -> list[Path]:
         """The files that hold any of these days; they may hold others, too."""
         wanted = set(days)
@@ -130,6 +147,14 @@ class Kept:
         for path in self.folder.glob("*.parquet"):
             if path.name not in named and path.stat().st_mtime < time() - _STALE_S:
                 path.unlink(missing_ok=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """A second name for a file; a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def digest(*parts: object) -> str:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import holidays
@@ -83,6 +84,7 @@ def open_days(
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@cache
 def _standard() -> dict[str, Kinds]:
     """What is kept whatever is asked: everything that the catalogue reads."""
     needs = with_longest({need for feature in CATALOGUE for need in feature.asked().needs})

@@ -146,7 +146,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter
         "group": "carrier",
         "features": bundle.describe(data.features),
         "usual": bundle.usual_values(recent, names, "carrier"),
-        "actions": playbook_actions(),
+        "actions": playbook_actions(settings),
         "trained_until": until,
         "data_fingerprint": data.fingerprint,
     }
@@ -219,11 +219,11 @@ def flat_settings(settings: Settings) -> dict[str, Any]:
     return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.model_dump().items()}
 
 
-def playbook_actions() -> list[dict[str, Any]]:
+def playbook_actions(settings: Settings) -> list[dict[str, Any]]:
     """The playbook as the published model carries it."""
     from serving.actions import for_model, load_playbook
 
-    return for_model(load_playbook())
+    return for_model(load_playbook(settings.actions.playbook))
 
 
 def rule_bundle(
@@ -253,7 +253,7 @@ def rule_bundle(
             "base_rate": {str(h): 1.0 - (1.0 - daily) ** h for h in settings.train.horizons},
         },
         "usual": usual or {},
-        "actions": playbook_actions(),
+        "actions": playbook_actions(settings),
         "trained_until": until.isoformat(),
         "data_fingerprint": fingerprint,
     }

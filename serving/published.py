@@ -121,12 +121,18 @@ class Forecast:
         return self._contributions(self.matrix(frame), self.meta["headline"] if horizon is None else horizon)
 
     def score(
-        self, frame: pd.DataFrame, *, levels: dict[str, Any] | None = None, model_version: str | None = None
+        self,
+        frame: pd.DataFrame,
+        *,
+        levels: dict[str, Any] | None = None,
+        actions: list[dict[str, Any]] | None = None,
+        most: int = REASONS,
+        model_version: str | None = None,
     ) -> pd.DataFrame:
         """The published output, one row a row of `frame`, in its order and with its index.
 
         frame: the id column, the features, and optionally as_of and the group column. Ranks are within each as_of.
-        levels: overrides model.json's. model_version: what stands in that column, `version` by default.
+        levels, actions: override model.json's. most: actions of a line at most. model_version: that column, `version` by default.
         reasons and actions are lists of plain dicts, with None for what is not known.
         """
         key = self.meta["id"]
@@ -144,9 +150,10 @@ class Forecast:
         risks = self._risks(margins)
         ranks = self._ranks(frame[key], days, risks[:, self.headline], margins[:, : self.headline + 1].mean(axis=1))
         chosen = {**self.meta["levels"], **(levels or {})}
-        colours = _levels(chosen, risks[:, self.headline], ranks, self._promised(frame))
+        colours = _levels(chosen, risks[:, self.headline], ranks, self.promised(frame))
         usual = self._usual(frame)
-        reasons, actions = self._advice(values, usual, risks[:, self.headline], colours)
+        playbook = self.meta.get("actions", []) if actions is None else actions
+        reasons, advice = self._advice(values, usual, risks[:, self.headline], colours, playbook, most)
         out = pd.DataFrame({key: frame[key]}, index=frame.index)
         if self.meta["kind"] == "table":
             out["risk"] = risks[:, self.headline]
@@ -159,7 +166,7 @@ class Forecast:
         out["level"] = pd.Series(colours, index=frame.index, dtype="str")
         out["reasons"] = pd.Series(reasons, index=frame.index, dtype=object)
         if self.meta["kind"] != "table":
-            out["actions"] = pd.Series(actions, index=frame.index, dtype=object)
+            out["actions"] = pd.Series(advice, index=frame.index, dtype=object)
             out["model_version"] = pd.Series(model_version or self.version, index=frame.index, dtype="str")
             out["data_fingerprint"] = pd.Series(self.meta.get("data_fingerprint", ""), index=frame.index, dtype="str")
         return out
@@ -244,7 +251,7 @@ class Forecast:
         ranks[order] = pd.Series(groups[order]).groupby(groups[order]).cumcount().to_numpy() + 1
         return ranks
 
-    def _promised(self, frame: pd.DataFrame) -> np.ndarray:
+    def promised(self, frame: pd.DataFrame) -> np.ndarray:
         """The risk (n,) from which the model promises its precision: the group's own, else that of all; infinity: of none."""
         known = self.meta.get("promise", {}).get("from", {})
         group = self.meta.get("group")
@@ -263,7 +270,13 @@ class Forecast:
         return np.array(table, dtype=float).reshape(len(found), len(self.names))[codes]
 
     def _advice(
-        self, values: np.ndarray, usual: np.ndarray, risk: np.ndarray, colours: np.ndarray
+        self,
+        values: np.ndarray,
+        usual: np.ndarray,
+        risk: np.ndarray,
+        colours: np.ndarray,
+        playbook: list[dict[str, Any]],
+        most: int,
     ) -> tuple[list[list[dict[str, Any]]], list[list[dict[str, Any]]]]:
         """The reasons and the actions of each row, a chunk at a time."""
         reasons: list[list[dict[str, Any]]] = []
@@ -273,11 +286,11 @@ class Forecast:
             given = self._contributions(values[chunk], self.meta["headline"]).round(6)  # past the last digits of any method
             reasons += self._reasons(given, values[chunk], usual[chunk])
             rows = start + np.flatnonzero(colours[chunk] != "green")
-            for row, action in self._actions(rows, values, usual, given[rows - start], risk, reasons):
+            for row, action in self._actions(rows, values, usual, given[rows - start], risk, reasons, playbook):
                 actions[row].append(action)
         for several in actions:
             several.sort(key=lambda action: action["risk_after"])  # stable: then as in the playbook
-            del several[REASONS:]
+            del several[most:]
         return reasons, actions
 
     def _reasons(self, given: np.ndarray, values: np.ndarray, usual: np.ndarray) -> list[list[dict[str, Any]]]:
@@ -310,10 +323,11 @@ class Forecast:
         given: np.ndarray,
         risk: np.ndarray,
         reasons: list[list[dict[str, Any]]],
+        playbook: list[dict[str, Any]],
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Each action that a row's reasons call for, with the headline risk once its features are as usual."""
         given_for = [{reason[key] for reason in reasons[row] for key in ("family", "feature")} for row in rows]
-        for action in self.meta.get("actions", []):
+        for action in playbook:
             causes = [*action["families"], *action.get("reasons", [])]
             called = np.array([not own.isdisjoint(causes) for own in given_for], dtype=bool)
             if not called.any():

@@ -25,6 +25,8 @@ from features.catalogue import CATALOGUE
 from features.feature import Feature
 from features.localtime import calendar
 from models.counts import expected_bans
+from serving.actions import for_model, load_playbook
+from serving.advice import USUAL, advise
 from serving.published import Forecast
 from serving.trust import AnyVersion, Registry, Version, trusted_forecast
 
@@ -41,7 +43,16 @@ REASONS = pa.list_(
         }
     )
 )
-ACTIONS = pa.list_(pa.struct({"action": pa.string(), "risk_after": pa.float64()}))
+PLAN = pa.struct(
+    {
+        "daily_calls": pa.int32(),
+        "rest_days": pa.int32(),
+        "from": pa.string(),
+        "to": pa.string(),
+        "leave_out": pa.int32(),
+    }
+)
+ACTIONS = pa.list_(pa.struct({"action": pa.string(), "risk_after": pa.float64(), "plan": PLAN, "below": pa.bool_()}))
 _TOP = 20
 """Lines that the summary names."""
 
@@ -72,23 +83,43 @@ def score_day(
             f"model {_label(version)} scores finished tables, not the lake; use `bancast score --table FILE --out FILE`"
         )
     wanted = _features(forecast, version)
+    playbook = load_playbook(settings.actions.playbook)
     check_day(lake, settings, as_of)
     day = day_number(as_of)
-    table = build_features(lake, settings, [day], lambda step, share: tell(step, 0.05 + 0.65 * share), wanted, home.scratch)
+    made = wanted if USUAL in wanted else [*wanted, USUAL]
+    table = build_features(lake, settings, [day], lambda step, share: tell(step, 0.05 + 0.45 * share), made, home.scratch)
     if table.empty:
         raise BadInput(
             f"as_of {as_of}: none of the lake's {sum(lake.rows('lines').values())} lines is eligible, each is banned, deactivated"
             " or not yet active; nothing was written, choose another day"
         )
-    tell("scores", 0.7)
-    scores = forecast.score(table, levels=levels_over(settings), model_version=_label(version))
+    tell("scores", 0.5)
+    levels = {**forecast.meta["levels"], **levels_over(settings)}
+    told = for_model(playbook, forecast.meta["features"])
+    scores = forecast.score(table, levels=levels, actions=told, most=len(told), model_version=_label(version))
     scores["data_fingerprint"] = lake.fingerprint(day)
     scores = scores.sort_values("rank", ignore_index=True)
+    advice = advise(
+        forecast,
+        playbook,
+        told,
+        lake,
+        settings,
+        home,
+        day=day,
+        scores=scores,
+        table=table,
+        levels=levels,
+        catalogue=wanted,
+        progress=lambda step, share: tell(step, 0.55 + 0.4 * share),
+    )
+    scores["actions"] = pd.Series(advice.actions, index=scores.index, dtype=object)
     tell("writing", 0.95)
     summary = {
         "as_of": as_of.isoformat(),
         **_summary(forecast, version, alias, scores, f"risk_{forecast.meta['headline']}d"),
         "bans_by": _bans_by(scores, table, forecast),
+        "actions": advice.summary,
         "data_fingerprint": scores["data_fingerprint"].iloc[0],
         "trained_until": forecast.meta.get("trained_until"),
         "missing_features": missing_features(table, wanted),

@@ -44,7 +44,7 @@ def write_report(
     tell = progress or (lambda what, share: None)
     tell("read scores and lines", 0.0)
     ranking = read_ranking(home, settings, as_of, lake, scores)
-    playbook = {action.name: action for action in load_playbook()}
+    playbook = {action.name: action for action in load_playbook(settings.actions.playbook)}
     folder = home.report_folder(as_of)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = folder.parent / f".{as_of.isoformat()}-{os.getpid()}-{uuid4().hex[:8]}"

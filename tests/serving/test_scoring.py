@@ -22,8 +22,10 @@ from data_schemas.home import Home
 from data_schemas.lake import Lake
 from features.build import build_features
 from features.catalogue import CATALOGUE
+from models.pipeline import playbook_actions
 from serving import scoring
 from serving.actions import for_model, load_playbook
+from serving.advice import USUAL
 from serving.published import Forecast
 from serving.scoring import read_table, score_day, score_table
 from tests.data_schemas import disk
@@ -137,7 +139,7 @@ def scored(filled: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def features_kept(scored: tuple[Home, Path, dict], bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The features of that day are not made again: for tests of what comes after them."""
-    chosen = [feature for feature in CATALOGUE if feature.name in NAMES]
+    chosen = [*(feature for feature in CATALOGUE if feature.name in NAMES), USUAL]
     table = build_features(Lake(scored[0].lake), disk.settings(scored[0].root), [disk.FIRST + DAYS], catalogue=chosen)
     monkeypatch.setattr(scoring, "build_features", lambda *given, **more: table.copy())
 
@@ -149,6 +151,7 @@ def home(filled: Path, tmp_path: Path) -> Home:
 
 
 def run(home: Home, bundle: Path | None, as_of: date, **more: object) -> tuple[Path, dict]:
+    more = {"actions": {"replay": False}, **more}
     return score_day(Lake(home.lake), disk.settings(home.root, **more), home, FolderRegistry(bundle), as_of=as_of)
 
 
@@ -204,6 +207,28 @@ def test_scoring_again_gives_the_same_bytes(scored: tuple[Home, Path, dict], bun
     before = path.read_bytes()
     assert run(home, bundle, day(DAYS))[0] == path
     assert path.read_bytes() == before
+
+
+def test_a_playbook_of_ones_own_says_what_is_advised(home: Home, bundle: Path, features_kept: None, tmp_path: Path):
+    own = tmp_path / "own.toml"
+    action = {
+        "name": '"our_way"',
+        "families": '["frequency", "complaints", "quality", "number_pool", "history"]',
+        "plan": '{kind = "rest", ladder = [1]}',
+        **{f"{part}.{language}": '"words"' for part in ("title", "text") for language in ("zh", "en")},
+    }
+    own.write_text("[[action]]\n" + "\n".join(f"{key} = {value}" for key, value in action.items()))
+    path, _ = run(home, bundle, day(DAYS), actions={"replay": False, "playbook": own, "spare_share": 1.0})
+    rows = pq.ParquetFile(path).read().to_pylist()
+    assert {one["action"] for row in rows for one in row["actions"]} == {"our_way"}
+    assert [action["name"] for action in playbook_actions(disk.settings(home.root, actions={"playbook": own}))] == ["our_way"]
+    path, summary = run(home, bundle, day(DAYS), actions={"replay": False, "playbook": own, "spare_share": 0.0})
+    assert not any(row["actions"] for row in pq.ParquetFile(path).read().to_pylist())
+    assert summary["actions"]["rests_withheld"] == sum(summary["levels"].values()) - summary["levels"]["green"]
+    own.write_text(own.read_text().replace("ladder = [1]", "ladder = [9]"))
+    with pytest.raises(BadInput, match=r"own.toml: action `our_way`: `plan.ladder` must be whole days"):
+        run(home, bundle, day(DAYS - 1), actions={"replay": False, "playbook": own})
+    assert not home.scores_file(day(DAYS - 1)).exists()
 
 
 def test_the_settings_move_levels_where_they_say_anything(home: Home, bundle: Path, features_kept: None):

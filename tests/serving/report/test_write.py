@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 
 from data_schemas.clock import day_number
+from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.settings import Settings
 from serving import report
+from serving.actions import PLAYBOOK
 from serving.report import files, page, write_report
 from tests.serving.report.worlds import AS_OF, TableLake, identities, lake_of, save_scores, scores_of, table
 
@@ -106,6 +108,17 @@ def test_a_page_of_a_thousand_lines_stays_under_three_megabytes(tmp_path):
     html = Path(told["files"]["html"]).read_text(encoding="utf-8")
     assert len(html.encode()) < 3_000_000
     assert len(data_of(html)["rows"]) == 1000
+
+
+def test_a_playbook_of_ones_own_gives_the_words(tmp_path):
+    home, lake = small(tmp_path / "home")
+    own = tmp_path / "own.toml"
+    own.write_text(PLAYBOOK.read_text(encoding="utf-8").replace("Rest the line for some days", "Let it sleep"), encoding="utf-8")
+    told = write_report(home, Settings(threads=1, language="en", actions={"playbook": own}), AS_OF, lake=lake)
+    assert "Let it sleep" in Path(told["files"]["csv"]).read_text(encoding="utf-8-sig")
+    own.write_text(own.read_text(encoding="utf-8").replace("title.zh", "title.xx"), encoding="utf-8")
+    with pytest.raises(BadInput, match=r"own.toml: action `stop_calling_complainers` lacks title.zh"):
+        write_report(home, Settings(threads=1, actions={"playbook": own}), AS_OF, lake=lake)
 
 
 def test_a_group_sums_its_lines(written):
