@@ -123,6 +123,16 @@ class WatchSettings(_Section):
     )
 
 
+class ReportSettings(_Section):
+    """What the ranking shows."""
+
+    most_lines: int = Field(
+        default=100_000,
+        ge=1,
+        description="Lines that the page holds at the most, from the top, so that a browser opens it in seconds; files hold all.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings; see each section."""
 
@@ -148,6 +158,7 @@ class Settings(BaseSettings):
     rule: RuleSettings = RuleSettings()
     levels: LevelSettings = LevelSettings()
     watch: WatchSettings = WatchSettings()
+    report: ReportSettings = ReportSettings()
 
     @classmethod
     def settings_customise_sources(
