@@ -6,18 +6,12 @@ scores of earlier days count.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from data_schemas.clock import day_number
 from data_schemas.errors import BadInput
@@ -26,17 +20,12 @@ from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from features.engine import open_engine
 from serving.known import Known
+from serving.scored import FLAGGED, LEVELS, earlier_days, horizons_of, on_list, read_scores, trained_until
 
-LEVELS = ("red", "orange", "yellow", "green")
-FLAGGED = LEVELS[:3]
 WEEKS = 8
 """Weeks of daily calls that a line shows."""
-EARLIER_DAYS = 400
-"""Earlier scored days that are looked through at most, for since when a line is on the list."""
 TREND_DAYS = 26
 """Scored days that the trend shows at most."""
-_NEEDED = ("line_id", "rank", "level", "reasons", "actions", "model_version", "data_fingerprint")
-_RISK = re.compile(r"risk_(\d+)d")
 
 
 @dataclass(frozen=True)
@@ -99,15 +88,15 @@ def read_ranking(
     path = scores or home.scores_file(as_of)
     if not path.exists():
         raise BadInput(f"{path}: no scores of {as_of}; run `bancast score --as-of {as_of} --home {home.root}` first")
-    lines = _read(path).sort_values("rank", ignore_index=True)
-    horizons = tuple(sorted(int(found[1]) for name in lines.columns if (found := _RISK.fullmatch(name))))
+    lines = read_scores(path).sort_values("rank", ignore_index=True)
+    horizons = horizons_of(lines.columns)
     headline = settings.train.headline if settings.train.headline in horizons else horizons[-1]
     totals = _totals(as_of, lines, headline)
     flagged = int(lines["level"].isin(FLAGGED).sum())
     shown = len(lines) if len(lines) <= most_shown else min(most_shown, max(top, flagged))
-    days = _earlier(home, as_of)
+    days = earlier_days(home, as_of)
     since, before, trend = _history(home, days, lines, headline)
-    listed = set(lines.loc[lines["level"].isin(FLAGGED), "line_id"])
+    listed = on_list(lines)
     starts = [since.get(line, as_of) if line in listed else None for line in lines["line_id"]]
     lines["since"] = pd.Series(starts, dtype=object, index=lines.index)
     lines["new"] = lines["line_id"].isin(listed - before) if days else False
@@ -137,32 +126,11 @@ def read_ranking(
         trend=[*trend, totals],
         model_version=str(lines["model_version"].iloc[0]) if len(lines) else "",
         data_fingerprint=str(lines["data_fingerprint"].iloc[0]) if len(lines) else "",
-        trained_until=_trained_until(path),
+        trained_until=trained_until(path),
         daily=daily,
         complaints=complaints,
         bans=bans,
     )
-
-
-def _read(path: Path, columns: Iterable[str] | None = None) -> pd.DataFrame:
-    """A scores file; BadInput when it is not one."""
-    try:
-        schema = pq.read_schema(path)
-        lacking = [name for name in _NEEDED if name not in schema.names]
-        if not lacking and not any(_RISK.fullmatch(name) for name in schema.names):
-            lacking = ["risk_7d"]
-        if lacking:
-            raise BadInput(f"{path}: column `{lacking[0]}` is missing, not a file of scores; score that day again")
-        table = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise BadInput(f"{path}: not readable as Parquet ({str(error).splitlines()[0]}); score that day again") from None
-    if columns is None and "as_of" in table.column_names:
-        table = table.drop_columns(["as_of"])
-    lists = {name: table[name].to_pylist() for name in ("reasons", "actions") if name in table.column_names}
-    frame = table.drop_columns(list(lists)).to_pandas()
-    for name, values in lists.items():
-        frame[name] = pd.Series([value or [] for value in values], dtype=object, index=frame.index)
-    return frame
 
 
 def _totals(as_of: date, lines: pd.DataFrame, headline: int) -> DayTotals:
@@ -173,24 +141,11 @@ def _totals(as_of: date, lines: pd.DataFrame, headline: int) -> DayTotals:
     )
 
 
-def _earlier(home: Home, as_of: date) -> list[date]:
-    """Days before as_of that this home has scored, latest first."""
-    days = []
-    for folder in home.scores.glob("as_of=*"):
-        try:
-            day = date.fromisoformat(folder.name.removeprefix("as_of="))
-        except ValueError:
-            continue
-        if day < as_of and home.scores_file(day).exists():
-            days.append(day)
-    return sorted(days, reverse=True)[:EARLIER_DAYS]
-
-
 def _history(
     home: Home, days: list[date], lines: pd.DataFrame, headline: int
 ) -> tuple[dict[str, date], set[str], list[DayTotals]]:
     """Since when each line that was on the list before has been on it, who was on it the scored day before, the trend."""
-    running = set(lines.loc[lines["level"].isin(FLAGGED), "line_id"])
+    running = on_list(lines)
     since: dict[str, date] = {}
     before: set[str] = set()
     trend: list[DayTotals] = []
@@ -198,8 +153,8 @@ def _history(
         if not running and place >= TREND_DAYS:
             break
         wanted = ["line_id", "level", f"risk_{headline}d"]
-        frame = _read(home.scores_file(day), wanted)
-        listed = set(frame.loc[frame["level"].isin(FLAGGED), "line_id"])
+        frame = read_scores(home.scores_file(day), wanted)
+        listed = on_list(frame)
         if place == 0:
             before = listed
         if place < TREND_DAYS:
@@ -207,16 +162,6 @@ def _history(
         running &= listed
         since.update(dict.fromkeys(running, day))
     return since, before, trend[::-1]
-
-
-def _trained_until(path: Path) -> str | None:
-    """From the summary that scoring leaves beside its scores."""
-    try:
-        summary: dict[str, Any] = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    value = summary.get("trained_until")
-    return str(value) if value else None
 
 
 class _Seen(Known):
