@@ -9,8 +9,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_schemas.errors import BadInput
@@ -43,19 +45,9 @@ def horizons_of(names: Iterable[str]) -> tuple[int, ...]:
     return tuple(sorted(int(found[1]) for name in names if (found := _RISK.fullmatch(name))))
 
 
-def read_scores(path: Path, columns: Iterable[str] | None = None) -> pd.DataFrame:
-    """A scores file, or those of `columns` that it has; BadInput when it is not one."""
-    try:
-        schema = pq.read_schema(path)
-        lacking = [name for name in _NEEDED if name not in schema.names]
-        if not lacking and not horizons_of(schema.names):
-            lacking = ["risk_7d"]
-        if lacking:
-            raise BadInput(f"{path}: column `{lacking[0]}` is missing, not a file of scores; score that day again")
-        wanted = None if columns is None else [name for name in columns if name in schema.names]
-        table = pq.read_table(path, columns=wanted, partitioning=None)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise BadInput(f"{path}: not readable as Parquet ({str(error).splitlines()[0]}); score that day again") from None
+def read_scores(path: Path, columns: Iterable[str] | None = None, risks: bool = False) -> pd.DataFrame:
+    """A scores file, or those of `columns` that it has, and all of its risks where `risks`; BadInput when it is not one."""
+    table = _table(path, columns, risks)
     if columns is None and "as_of" in table.column_names:
         table = table.drop_columns(["as_of"])
     lists = {name: table[name].to_pylist() for name in ("reasons", "actions") if name in table.column_names}
@@ -65,9 +57,32 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> pd.DataFram
     return frame
 
 
+def _table(path: Path, columns: Iterable[str] | None, risks: bool = False) -> pa.Table:
+    try:
+        schema = pq.read_schema(path)
+        lacking = [name for name in _NEEDED if name not in schema.names]
+        if not lacking and not horizons_of(schema.names):
+            lacking = ["risk_7d"]
+        if lacking:
+            raise BadInput(f"{path}: column `{lacking[0]}` is missing, not a file of scores; score that day again")
+        wanted = None if columns is None else [name for name in columns if name in schema.names]
+        if wanted is not None and risks:
+            wanted += [f"risk_{horizon}d" for horizon in horizons_of(schema.names)]
+        return pq.read_table(path, columns=wanted, partitioning=None)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise BadInput(f"{path}: not readable as Parquet ({str(error).splitlines()[0]}); score that day again") from None
+
+
 def on_list(scores: pd.DataFrame) -> set[str]:
     """The lines of these scores (line_id, level) that are on the list."""
     return set(scores.loc[scores["level"].isin(FLAGGED), "line_id"])
+
+
+def among_listed(path: Path, lines: pa.Array) -> np.ndarray:
+    """Which of these lines (n,) are on the list of a scores file. In Arrow, so that hundreds of days take seconds."""
+    table = _table(path, ("line_id", "level"))
+    listed = table.filter(pc.is_in(table["level"], pa.array(FLAGGED)))["line_id"]
+    return np.asarray(pc.is_in(lines, listed.combine_chunks()).to_numpy(zero_copy_only=False))
 
 
 def trained_until(path: Path) -> str | None:
