@@ -14,7 +14,7 @@ import pandas as pd
 from data_schemas.clock import Clock, day_number
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.engine import open_engine
+from features.engine import Engine, open_engine
 from features.localtime import local_day
 
 DELAY_QUANTILE = 0.99
@@ -38,13 +38,18 @@ class Outcomes:
 def read_outcomes(lake: Lake, settings: Settings, until: int) -> Outcomes:
     """The outcomes known strictly before local midnight `until` (a day number)."""
     with open_engine(settings) as engine:
-        bans = lake.read(engine.con, "bans")
-        seen = bans.filter((bans.day < until) & (bans.known_day < until) & (bans.gone_day.isnull() | (bans.gone_day >= until)))
-        struck = engine.frame(seen.select("line_id", "day", "known_day", "reason"))
-        lines = lake.read(engine.con, "lines").mutate(left_day=lambda t: local_day(t.deactivated_at, Clock(settings.zone)))
-        stands = lines.gone_day.isnull() | (lines.gone_day >= until)
-        gone = lines.filter(stands & (lines.known_day < until) & lines.left_day.notnull() & (lines.left_day < until))
-        left = engine.frame(gone.select("line_id", "left_day"))
+        return outcomes_known(engine, lake, settings, until)
+
+
+def outcomes_known(engine: Engine, lake: Lake, settings: Settings, until: int) -> Outcomes:
+    """The same by an engine that is open already."""
+    bans = lake.read(engine.con, "bans")
+    seen = bans.filter((bans.day < until) & (bans.known_day < until) & (bans.gone_day.isnull() | (bans.gone_day >= until)))
+    struck = engine.frame(seen.select("line_id", "day", "known_day", "reason"))
+    lines = lake.read(engine.con, "lines").mutate(left_day=lambda t: local_day(t.deactivated_at, Clock(settings.zone)))
+    stands = lines.gone_day.isnull() | (lines.gone_day >= until)
+    gone = lines.filter(stands & (lines.known_day < until) & lines.left_day.notnull() & (lines.left_day < until))
+    left = engine.frame(gone.select("line_id", "left_day"))
     struck = struck.sort_values(["line_id", "day", "known_day"], ignore_index=True)
     return Outcomes(struck, left.drop_duplicates("line_id"), until, _delay(struck, settings))
 

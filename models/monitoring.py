@@ -29,7 +29,7 @@ SURPRISING = 3.0
 """Standard deviations between observed and expected bans from which a forecast is off."""
 SOON = 14
 """Days within which a carrier's change should be seen; where it cannot be, the notes say so."""
-_NO_FORECAST = "rule/"
+NO_FORECAST = "rule/"
 """Model versions whose risks rank lines and forecast no number of bans."""
 _FEATURES_SHOWN = 10
 _RISK = re.compile(r"risk_(\d+)d$")
@@ -226,7 +226,7 @@ def _policy(lake: Lake, settings: Settings, scored: dict[date, Path], known_unti
     def frames() -> Iterator[tuple[int, pd.DataFrame]]:
         for day in sorted(scored):
             scores = _read(scored[day])
-            if len(scores) and not str(scores["model_version"].iloc[0]).startswith(_NO_FORECAST):
+            if len(scores) and not str(scores["model_version"].iloc[0]).startswith(NO_FORECAST):
                 yield day_number(day), scores.assign(carrier=scores["line_id"].map(carriers))
 
     watched = settings.watch

@@ -23,9 +23,10 @@ from data_schemas.settings import Settings
 from features.engine import open_engine
 from serving.known import Known
 from serving.report.extras import GRADES, Extras, gather
-from serving.report.history import FLAGGED, LEVELS, DayTotals, History, level_places, read_history, totals_of
-from serving.report.scores import RISK, PerLine, read_scores, read_summary
+from serving.report.history import DayTotals, History, level_places, read_history, totals_of
+from serving.report.scores import PerLine, read_lines
 from serving.report.seen import DAYS, WEEKS, Seen
+from serving.scored import FLAGGED, LEVELS, horizons_of, read_summary
 
 __all__ = ["DAYS", "FLAGGED", "LEVELS", "WEEKS", "DayTotals", "Ranking", "read_ranking"]
 KINDS = ("team", "carrier", "number_pool")
@@ -43,8 +44,9 @@ class Ranking:
     talk_7d (s), complaints_28d, bans (ever before), and each of GRADES ("A" to "D", None: too little is known).
     details: reasons and actions once more, flat. shown: how many lines, from the top, the page holds.
     previous: the earlier scored day against which changes are told, the nearest to a week before, if there is any.
-    cleared: lines that were on its list and are scored green now. gone: lines that were on its list and are not scored
-    any more -> level then, worst first; gone_banned: those of them whose ban began since. trend: scored days, earliest first, this one last.
+    cleared: lines that were on its list and are scored green now. gone: lines that were on its list and are not scored any
+    more -> level then, worst first; gone_banned: those of them whose ban began since. trend: scored days, earliest first,
+    this one last.
     history: the earlier days of `trend`, line by line. calls: (shown, 56) on each of the last 8 weeks' days, earliest first.
     complaints, bans: place of the line, day (0 to 55) and number, for shown lines. summary: what scoring said beside the scores.
     """
@@ -101,9 +103,9 @@ def read_ranking(home: Home, settings: Settings, as_of: date, lake: Lake, scores
     path = scores or home.scores_file(as_of)
     if not path.exists():
         raise BadInput(f"{path}: no scores of {as_of}; run `bancast score --as-of {as_of} --home {home.root}` first")
-    lines, details = read_scores(path)
+    lines, details = read_lines(path)
     summary = read_summary(path)
-    horizons = tuple(sorted(int(found[1]) for name in lines.columns if (found := RISK.fullmatch(name))))
+    horizons = horizons_of(lines.columns)
     headline = settings.train.headline if settings.train.headline in horizons else horizons[-1]
     shown = min(len(lines), settings.report.most_lines)
     history = read_history(home, as_of, lines, headline)

@@ -15,12 +15,8 @@ import pyarrow.compute as pc
 
 from data_schemas.clock import day_number
 from data_schemas.home import Home
-from serving.report.scores import read_columns
+from serving.scored import FLAGGED, LEVELS, among_listed, earlier_days, read_columns
 
-LEVELS = ("red", "orange", "yellow", "green")
-FLAGGED = LEVELS[:3]
-EARLIER_DAYS = 400
-"""Earlier scored days that are looked through at most, for since when a line is on the list."""
 WEEKS_SHOWN = 26
 """Weeks that trends go back; one scored day of each is shown."""
 DAYS_SHOWN = 14
@@ -76,12 +72,12 @@ def read_history(home: Home, as_of: date, lines: pd.DataFrame, headline: int) ->
     for day in days:
         unbroken = unbroken and bool(running.any())
         wanted = day in shown or day == compared
-        if not wanted and not unbroken:
-            continue
-        seen = _Day(home, day, ids, f"risk_{headline}d" if wanted else None)
         if unbroken:
-            running &= seen.listed(count)
+            running &= among_listed(home.scores_file(day), ids)
             since[running] = day_number(day)
+        if not wanted:
+            continue
+        seen = _Day(home, day, ids, f"risk_{headline}d")
         if day == compared:
             previous, gone = seen.totals(), seen.gone()
             level, risk = seen.of_lines(count)
@@ -100,19 +96,6 @@ def read_history(home: Home, as_of: date, lines: pd.DataFrame, headline: int) ->
     )
 
 
-def earlier_days(home: Home, as_of: date) -> list[date]:
-    """Days before as_of that this home has scored, latest first."""
-    days = []
-    for folder in home.scores.glob("as_of=*"):
-        try:
-            day = date.fromisoformat(folder.name.removeprefix("as_of="))
-        except ValueError:
-            continue
-        if day < as_of and home.scores_file(day).exists():
-            days.append(day)
-    return sorted(days, reverse=True)[:EARLIER_DAYS]
-
-
 def shown_days(days: list[date], as_of: date) -> set[date]:
     """Of earlier scored days those that trends show: every one of the last two weeks, then the latest of each week."""
     shown = {day for day in days if day >= as_of - timedelta(days=DAYS_SHOWN)}
@@ -126,9 +109,7 @@ def shown_days(days: list[date], as_of: date) -> set[date]:
 def totals_of(as_of: date, level: np.ndarray, risk: np.ndarray) -> DayTotals:
     """One day in numbers. level: places in LEVELS (lines,); risk: within the headline horizon."""
     counts = np.bincount(level[level >= 0], minlength=len(LEVELS))
-    return DayTotals(
-        as_of, len(level), {name: int(counts[place]) for place, name in enumerate(LEVELS)}, float(np.nansum(risk))
-    )
+    return DayTotals(as_of, len(level), {name: int(counts[place]) for place, name in enumerate(LEVELS)}, float(np.nansum(risk)))
 
 
 def level_places(levels: pa.ChunkedArray) -> np.ndarray:
@@ -140,20 +121,14 @@ def level_places(levels: pa.ChunkedArray) -> np.ndarray:
 class _Day:
     """An earlier scored day, seen from the lines of today."""
 
-    def __init__(self, home: Home, day: date, ids: pa.Array, risk: str | None) -> None:
-        table = read_columns(home.scores_file(day), ["line_id", "level", *([risk] if risk else [])])
+    def __init__(self, home: Home, day: date, ids: pa.Array, risk: str) -> None:
+        table = read_columns(home.scores_file(day), ["line_id", "level", risk])
         self.day, self.names = day, table["line_id"].cast(pa.string())
         self.level = level_places(table["level"].cast(pa.string()))
         # Another model may have had other horizons.
-        known = risk is not None and risk in table.column_names
+        known = risk in table.column_names
         self.risk = table[risk].to_numpy() if known else np.full(len(table), np.nan)
         self.place = pc.fill_null(pc.index_in(self.names, value_set=ids), -1).to_numpy()
-
-    def listed(self, count: int) -> np.ndarray:
-        """Whether each of today's lines was on the list."""
-        found = np.zeros(count, dtype=bool)
-        found[self.place[(self.level >= 0) & (self.level < _GREEN) & (self.place >= 0)]] = True
-        return found
 
     def of_lines(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Level and risk of each of today's lines."""
@@ -172,4 +147,3 @@ class _Day:
     def totals(self) -> DayTotals:
         """The day in numbers."""
         return totals_of(self.day, self.level, self.risk)
-

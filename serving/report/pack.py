@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-TYPES = {"uint8": "Uint8Array", "uint16": "Uint16Array", "uint32": "Uint32Array", "int32": "Int32Array", "float32": "Float32Array"}
+TYPES = {
+    "uint8": "Uint8Array",
+    "uint16": "Uint16Array",
+    "uint32": "Uint32Array",
+    "int32": "Int32Array",
+    "float32": "Float32Array",
+}
 """Types of NumPy and of JavaScript."""
 _ALIGN = 4
 _LEVEL = 4

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from data_schemas.clock import day_number
 from serving.actions import Action
-from serving.report.data import KINDS, LEVELS, WEEKS, DayTotals, PerLine, Ranking
+from serving.report.data import FLAGGED, KINDS, LEVELS, WEEKS, DayTotals, PerLine, Ranking
 from serving.report.extras import GRADES
-from serving.report.history import FLAGGED, level_places
+from serving.report.history import level_places
 from serving.report.pack import Packer, rounded
 from serving.report.texts import LANGUAGES, SYMBOLS, dictionary, features, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
@@ -65,9 +65,7 @@ def payload(ranking: Ranking, playbook: dict[str, Action]) -> tuple[dict[str, An
         "grades": [name for name in GRADES if ranking.lines[name].notna().any()],
         "groups": {kind: groups(ranking, kind) for kind in KINDS},
         "families": families(ranking),
-        "sections": {
-            name: getattr(ranking.extras, name) for name in ("scorecard", "continuity", "coaching", "appeals")
-        },
+        "sections": {name: getattr(ranking.extras, name) for name in ("scorecard", "continuity", "coaching", "appeals")},
         "languages": list(LANGUAGES),
         "zh": dictionary(),
         "columns": packer.shape,
@@ -115,7 +113,7 @@ def families(ranking: Ranking) -> list[dict[str, Any]]:
     if field is None or not len(first):
         return []
     counts = pd.Series(field.take(pa.array(first)).to_pylist()).value_counts()
-    return [{"name": name, "label": _family(name), "lines": int(count)} for name, count in counts.items()]
+    return [{"name": str(name), "label": _family(str(name)), "lines": int(count)} for name, count in counts.items()]
 
 
 def total_interval(ranking: Ranking) -> list[float] | None:

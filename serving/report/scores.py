@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from data_schemas.errors import BadInput
+from serving.scored import read_columns
 
-_NEEDED = ("line_id", "rank", "level", "reasons", "actions", "model_version", "data_fingerprint")
-RISK = re.compile(r"risk_(\d+)d")
 LISTS = ("reasons", "actions")
 
 
@@ -51,7 +46,7 @@ class PerLine:
         return PerLine(counts, self.values.slice(0, int(counts.sum())))
 
 
-def read_scores(path: Path) -> tuple[pd.DataFrame, dict[str, PerLine]]:
+def read_lines(path: Path) -> tuple[pd.DataFrame, dict[str, PerLine]]:
     """Lines by rank, without reasons and actions, and these; BadInput when the file is not one of scores."""
     table = read_columns(path)
     if "as_of" in table.column_names:
@@ -59,30 +54,6 @@ def read_scores(path: Path) -> tuple[pd.DataFrame, dict[str, PerLine]]:
     table = table.take(pc.sort_indices(table, [("rank", "ascending")]))
     lists = {name: _flat(table[name].combine_chunks()) for name in LISTS}
     return table.drop_columns(list(LISTS)).to_pandas(), lists
-
-
-def read_columns(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Columns of a scores file that are there (all when None); BadInput when it is not one of scores."""
-    try:
-        schema = pq.read_schema(path)
-        lacking = [name for name in _NEEDED if name not in schema.names]
-        if not lacking and not any(RISK.fullmatch(name) for name in schema.names):
-            lacking = ["risk_7d"]
-        if lacking:
-            raise BadInput(f"{path}: column `{lacking[0]}` is missing, not a file of scores; score that day again")
-        wanted = [name for name in columns if name in schema.names] if columns else None
-        return pq.read_table(path, columns=wanted, partitioning=None)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise BadInput(f"{path}: not readable as Parquet ({str(error).splitlines()[0]}); score that day again") from None
-
-
-def read_summary(path: Path) -> dict[str, Any]:
-    """What scoring said beside its scores; empty where it left nothing that can be read."""
-    try:
-        summary = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return summary if isinstance(summary, dict) else {}
 
 
 def _flat(column: pa.Array) -> PerLine:

@@ -89,7 +89,14 @@ def coaching(anybody: bool = True) -> dict[str, Any]:
     def row(name: str, team: str | None, value: float) -> dict[str, Any]:
         out = anybody and value > 0.4
         measures = {
-            "short": {"value": value, "usual": 0.22, "low": value - 0.04, "high": value + 0.04, "ratio": value / 0.22, "stands_out": out},
+            "short": {
+                "value": value,
+                "usual": 0.22,
+                "low": value - 0.04,
+                "high": value + 0.04,
+                "ratio": value / 0.22,
+                "stands_out": out,
+            },
             "talk": {"value": 44.0, "usual": 41.0, "low": 38.0, "high": 50.0, "ratio": 1.07, "stands_out": False},
         }
         return {"name": name, "team": team, "calls": 5400, "lines": 48, "measures": measures}
@@ -121,6 +128,25 @@ def appeals(ids: list[str]) -> dict[str, Any]:
         "points": [["过去 28 天没有投诉", "No complaint in the last 28 days"], ["拨打量低于上限", "Calls below the limit"]],
         "document": {"zh": "appeal-B1-zh.html", "en": "appeal-B1-en.html"},
     }
-    case = {"id": "C1", "line_id": ids[1], "ban_id": "B7", "state": "sent", "since": "2026-11-02", "due": "2026-11-16", "late": True}
-    other = case | {"id": "C2", "line_id": "no longer here", "state": "drafted", "since": "2026-11-20", "due": None, "late": False}
-    return {"candidates": [candidate, candidate | {"ban_id": "B2", "line_id": "banned line"}], "cases": [case, other], "note": None}
+    case = {
+        "id": "C1",
+        "line_id": ids[1],
+        "ban_id": "B7",
+        "state": "sent",
+        "since": "2026-11-02",
+        "due": "2026-11-16",
+        "late": True,
+    }
+    other = case | {
+        "id": "C2",
+        "line_id": "no longer here",
+        "state": "drafted",
+        "since": "2026-11-20",
+        "due": None,
+        "late": False,
+    }
+    return {
+        "candidates": [candidate, candidate | {"ban_id": "B2", "line_id": "banned line"}],
+        "cases": [case, other],
+        "note": None,
+    }

@@ -11,8 +11,8 @@ from data_schemas.settings import Settings
 from serving import report
 from serving.actions import load_playbook
 from serving.report import files, page, write_report
-from serving.report.data import LEVELS
 from serving.report.payload import NONE
+from serving.scored import LEVELS
 from tests.serving.report.large import ranking_of
 from tests.serving.report.pages import columns_of, data_of, ids_of
 from tests.serving.report.worlds import AS_OF, TableLake, identities, lake_of, save_scores, scores_of, table
