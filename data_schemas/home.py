@@ -73,3 +73,8 @@ class Home:
     def report_folder(self, as_of: date) -> Path:
         """The ranking of one day: ranking.html, ranking.xlsx, ranking.csv, and the card of its model where there is one."""
         return self.root / "reports" / as_of.isoformat()
+
+    @property
+    def appeals(self) -> Path:
+        """Appeals: cases/ID.json, and the documents of each case in a folder ID."""
+        return self.root / "appeals"

@@ -74,15 +74,17 @@ def ingest(
     settings: Settings,
     *,
     known_at: datetime | None = None,
+    part: bool = False,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Bring the lake of a home (home/"lake") up to date with these tables.
 
     known_at: when a correction became known, for rows that do not say so themselves; now when None.
+    part: the tables may be some of those that the contracts require, where there is a lake that has the others.
     progress: called with what is being done and the share of the whole that is done.
     Raises BadInput, with the lake as it was, for input that a person has to change.
     """
-    return _Ingest(home, settings, known_at, progress or (lambda what, share: None)).run(sources)
+    return _Ingest(home, settings, known_at, progress or (lambda what, share: None)).run(sources, part)
 
 
 class _Ingest:
@@ -100,9 +102,10 @@ class _Ingest:
         self.beside: dict[tuple[str, str], str] = {}
         self.stale: list[Path] = []
 
-    def run(self, sources: Mapping[str, RawTable]) -> IngestReport:
-        require_tables(sources)
+    def run(self, sources: Mapping[str, RawTable], part: bool) -> IngestReport:
         before = manifest.load(self.root)
+        if not (part and before):
+            require_tables(sources)
         if before and before.zone != self.settings.zone:
             raise BadInput(
                 f"{self.root}: kept by days of {before.zone}, the settings say zone = {self.settings.zone}; "
@@ -224,6 +227,7 @@ class _Ingest:
             seen=kept.fragments.get(scope, []),
             known_us=int(self.known_at.timestamp()) * 1_000_000 + self.known_at.microsecond,
             out=self.work / "new" / name / f"{scope}.parquet",
+            silent=tuple(column for column in merge.FILLED_LATER.get(name, ()) if column in staged.plan.missing),
         )
 
     def _record(self, kept: TableState, name: str, scope: str, changes: merge.Changes) -> set[int]:

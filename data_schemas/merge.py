@@ -53,6 +53,7 @@ class Scope:
 
     staged, live: files of the input's good rows and of the lake. seen: fragments of the scope in the manifest.
     known_us: when a correction became known, microseconds since the epoch. out: where a new file is written.
+    silent: columns of FILLED_LATER that the input does not have at all: it says nothing of them.
     """
 
     table: Table
@@ -62,6 +63,7 @@ class Scope:
     seen: list[tuple[int, int]]
     known_us: int
     out: Path
+    silent: tuple[str, ...] = ()
 
     @property
     def _fills(self) -> tuple[str, ...]:
@@ -162,6 +164,13 @@ class Scope:
             f"CREATE OR REPLACE TEMP TABLE latest AS FROM live SEMI JOIN fresh USING ({self._key}) "
             f"QUALIFY row_number() OVER (PARTITION BY {self._key} ORDER BY gone_day IS NULL DESC, known_at DESC) = 1"
         )
+        if self.silent:
+            kept = ", ".join(f"l.{quoted(name)} AS {quoted(name)}" for name in self.silent)
+            con.execute(
+                f"CREATE OR REPLACE TEMP TABLE told AS SELECT *, {self._hash()} AS content FROM "
+                f"(SELECT f.* EXCLUDE (content) REPLACE ({kept}) FROM fresh f LEFT JOIN latest l ON {same_key})"
+            )
+        fresh = "told" if self.silent else "fresh"
         known = "epoch_us(f.known_at)"
         later = f"({self._own_word('f')} AND {known} > epoch_us(l.known_at))"
         earlier = (
@@ -183,7 +192,7 @@ class Scope:
             CASE WHEN l.content IS NULL OR {later} OR {earlier} THEN {known}
                  ELSE greatest({self.known_us}, epoch_us(l.known_at), {event}) END AS since_us,
             l.known_at AS stood_since, l.known_day AS stood_since_day
-            FROM fresh f LEFT JOIN latest l ON {same_key}"""
+            FROM {fresh} f LEFT JOIN latest l ON {same_key}"""
         )
         moved = dict(con.execute("SELECT move, count(*) FROM moves GROUP BY move").fetchall())
         changes.added = moved.get("added", 0)

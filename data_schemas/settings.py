@@ -174,6 +174,22 @@ class ReportSettings(_Section):
     )
 
 
+class AppealSettings(_Section):
+    """Which bans are candidates for an appeal, and how long an answer may take."""
+
+    within_days: int = Field(
+        default=30, ge=1, description="Days back over which a ban must have begun; carriers seldom review older ones."
+    )
+    score_days: int = Field(default=7, ge=0, description="Days before a ban within which its line must have been scored.")
+    off_hours_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of calls outside permitted hours up to which the hours count as kept."
+    )
+    answer_days: int = Field(default=7, ge=1, description="Days within which a carrier's answer is due; then a reminder.")
+    shown: int = Field(
+        default=50, ge=1, description="Candidates that get documents at most, lowest risk first: as many as ops can send."
+    )
+
+
 class Settings(BaseSettings):
     """All settings; see each section."""
 
@@ -202,6 +218,7 @@ class Settings(BaseSettings):
     coaching: CoachingSettings = CoachingSettings()
     watch: WatchSettings = WatchSettings()
     report: ReportSettings = ReportSettings()
+    appeals: AppealSettings = AppealSettings()
 
     @field_validator("costs")
     @classmethod

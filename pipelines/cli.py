@@ -6,10 +6,11 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import typer
 
-from pipelines import verbs_data, verbs_model
+from pipelines import verbs_appeals, verbs_data, verbs_model
 from pipelines.console import BAD, INTERRUPTED
 
 EXAMPLES = {
@@ -30,6 +31,7 @@ EXAMPLES = {
     "report": ("report", "report --as-of 2026-03-01"),
     "monitor": ("monitor", "monitor --json"),
     "run": ("run my-data --home my-home", "run --mapping asterisk.toml", "run my-data --as-of 2026-03-01 --json"),
+    **{f"appeals {verb}": examples for verb, examples in verbs_appeals.EXAMPLES.items()},
 }
 _VERBS: dict[str, Callable[..., None]] = {
     "simulate": verbs_data.simulate,
@@ -60,8 +62,25 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _verb, _function in _VERBS.items():
-    app.command(_verb, epilog=_epilog(_verb), short_help=(_function.__doc__ or "").split(":")[0].split(";")[0])(_function)
+_appeals = typer.Typer(
+    help="Appeals against bans of lines whose behaviour and risk were low: candidates, documents, cases and outcomes.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(_appeals, name="appeals")
+for _app, _group, _verbs in ((app, "", _VERBS), (_appeals, "appeals ", verbs_appeals.VERBS)):
+    for _verb, _function in _verbs.items():
+        _short = (_function.__doc__ or "").split(":")[0].split(";")[0]
+        _app.command(_verb, epilog=_epilog(_group + _verb), short_help=_short)(_function)
+
+
+def commands() -> dict[str, Any]:
+    """Every command by its words, as `train` or `appeals list`."""
+    found: dict[str, Any] = {}
+    for verb, one in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(one, "commands", None)
+        found |= {f"{verb} {name}": each for name, each in inner.items()} if inner else {verb: one}
+    return found
 
 
 def main() -> None:

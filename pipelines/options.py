@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +37,16 @@ def read_minutes(value: str | float) -> float:
     if not match:
         raise typer.BadParameter(f"{value!r} is no length of time; write it as 90s, 10m or 1h")
     return int(match[1]) * {"s": 1 / 60, "m": 1.0, "h": 60.0}[match[2]]
+
+
+def read_moment(value: str | datetime) -> datetime:
+    """A time from ISO 8601, with its zone or without one."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is no time; write it as 2026-03-01T09:30") from None
 
 
 Home = Annotated[Path, typer.Option("--home", metavar="DIR", help="Home: lake, models, scores, reports and bancast.toml.")]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer.main
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from data_schemas.settings import Settings
-from pipelines.cli import EXAMPLES, app
+from pipelines.cli import EXAMPLES, commands
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 _HEAD = """# The command line
@@ -44,8 +43,7 @@ In `bancast.toml` in the home (sections as below), or in the environment, which 
 def page() -> str:
     """The whole page."""
     parts = [_HEAD]
-    group = typer.main.get_command(app)
-    for name, command in group.commands.items():
+    for name, command in commands().items():
         parts.append(f"\n## bancast {name}\n\n{_text(command.help)}\n\n```sh\n{_examples(name)}\n```\n\n")
         parts.append(
             "| argument or option | default | meaning |\n| --- | --- | --- |\n" + "".join(_row(one) for one in command.params)

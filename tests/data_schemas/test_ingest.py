@@ -12,6 +12,9 @@ import pytest
 
 from data_schemas.clock import day_date
 from data_schemas.errors import BadInput
+from data_schemas.ingest import ingest
+from data_schemas.settings import load_settings
+from data_schemas.sources import find_sources
 from tests.data_schemas import disk
 from tests.data_schemas.disk import FIRST, at, ban, call, line, load, number, rows, small, write
 
@@ -279,6 +282,31 @@ def test_a_ban_lifted_later_is_no_correction(tmp_path, home):
     load(write(tmp_path / "in", tables), home, known_at=at(10))
     assert rows(home, "bans", "known_day", "gone_day") == [(FIRST + 1, None)]
     assert rows(home, "lines", "line_id", "gone_day") == [("L1", None), ("L2", None)]
+
+
+def test_an_input_without_a_column_that_is_filled_in_later_says_nothing_of_it(tmp_path, home):
+    tables = small()
+    tables["bans"] = [ban(1, 1, lifted_at=at(6), appealed_at=at(2), appeal_won=True)]
+    load(write(tmp_path / "in", tables), home)
+    tables["bans"] = [ban(1, 1, lifted_at=at(6))]
+    assert not load(write(tmp_path / "in", tables), home, known_at=at(10)).changed
+    assert rows(home, "bans", "appeal_won", "gone_day") == [(True, None)]
+    tables["bans"] = [ban(1, 1, lifted_at=at(6), reason="volume")]
+    load(write(tmp_path / "in", tables), home, known_at=at(10))
+    assert rows(home, "bans", "reason", "appeal_won", "gone_day") == [("volume", True, None), (None, True, FIRST + 10)]
+
+
+def test_a_part_of_the_tables_is_enough_where_a_lake_has_the_others(tmp_path, home):
+    folder = disk.put(tmp_path / "part" / "bans.parquet", [ban(2, 2)]).parent
+    sources, settings = find_sources(folder), load_settings(home)
+    with pytest.raises(BadInput, match="required table `lines` is missing"):
+        ingest(sources, home, settings, part=True)
+    load(write(tmp_path / "in", small()), home)
+    calls = rows(home, "calls")
+    assert ingest(sources, home, settings, part=True).tables["bans"].added == 1
+    assert rows(home, "calls") == calls and ("b2",) in rows(home, "bans", "ban_id")
+    with pytest.raises(BadInput, match="required table `lines` is missing"):
+        ingest(sources, home, settings)
 
 
 def test_a_changed_line_keeps_both_versions(tmp_path, home):
