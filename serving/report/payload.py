@@ -27,6 +27,7 @@ SHARE = 10_000
 """Shares are kept as whole numbers of so many."""
 NONE = 65_535
 """No value, in a column of uint16."""
+GRADE_WORDS = {name: {"label": name, "about": name, "letters": dict.fromkeys("ABCD", name)} for name in GRADES}
 _LEVEL_BITS = 14
 _PLAN = ("daily_calls", "rest_days", "from", "to", "leave_out")
 
@@ -63,6 +64,7 @@ def payload(ranking: Ranking, playbook: dict[str, Action]) -> tuple[dict[str, An
         "actions": actions,
         "plans": plans,
         "grades": [name for name in GRADES if ranking.lines[name].notna().any()],
+        "gradeWords": GRADE_WORDS,
         "groups": {kind: groups(ranking, kind) for kind in KINDS},
         "families": families(ranking),
         "sections": {name: getattr(ranking.extras, name) for name in ("scorecard", "continuity", "coaching", "appeals")},

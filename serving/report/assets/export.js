@@ -13,7 +13,7 @@
 
   const heads = () => [
     t("Rank"), t("Line"), t("Level"), ...data.horizons.map((days) => t("Risk within {n} days", { n: days })), t("Team"), t("Carrier"), t("Number pool"),
-    t("Listed since"), t("Days on the list"), t("New on the list"), ...[1, 2, 3].map((n) => t("Reason {n}", { n })),
+    t("Listed since"), t("Days on list"), t("New on the list"), ...[1, 2, 3].map((n) => t("Reason {n}", { n })),
     ...[1, 2, 3].flatMap((n) => [t("Action {n}", { n }), t("Expected risk after {n}", { n })]), ...data.grades.map(parts.gradeName),
     t("Calls, 7 days"), t("Talk time, 7 days (s)"), t("Complaints, 28 days"), t("Bans so far"),
   ];

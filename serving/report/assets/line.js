@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { data, words, dom, lines, parts, charts, table } = window.bancast;
-  const { t, tn, number, percent, date, dayOf, dayBefore, pick, duration, N_ } = words;
+  const { t, tn, number, percent, date, dayOf, dayBefore, pick, duration } = words;
   const { el, meter, get } = dom;
   const hosts = [];
 
@@ -44,17 +44,13 @@
       el("p", { class: "caveat", text: t("A model's estimate, no promise.") }));
   };
 
-  const MEANS = {
-    maturity: N_("how long and how steadily the line has been in use"), connection: N_("how often its calls are answered"),
-    engagement: N_("how long people stay on the line"), sentiment: N_("how few people complain about it"),
-  };
   const card = (row) => {
     if (!row.grades.length) return null;
-    const given = data.gradeMeanings || {};
-    return el("section", { class: "panel" }, el("h3", { text: t("Report card") }), el("dl", { class: "report-card" }, ...row.grades.map((one) => el("div", {},
-      el("dt", {}, el("span", { text: parts.gradeName(one.name) }), el("span", { class: "small", text: t(given[one.name] || MEANS[one.name]) })),
-      el("dd", {}, parts.grade(one))))),
-      el("p", { class: "caveat", text: t("A is best, D is worst, against the company's other lines; – where too little is known.") }));
+    return el("section", { class: "panel" }, el("h3", { text: t("Report card") }), el("dl", { class: "report-card" }, ...row.grades.map((one) => {
+      const { label, about, letters } = data.gradeWords[one.name];
+      return el("div", {}, el("dt", {}, el("span", { class: "name", text: t(label) }), el("span", { class: "small", text: t(about) })),
+        el("dd", {}, parts.grade(one), el("span", { class: "small", text: one.letter ? t(letters[one.letter]) : t("too little is known") })));
+    })), el("p", { class: "caveat", text: t("Grades sum up how the line behaved; they are no part of its risk. A is best.") }));
   };
 
   const facts = (row) => {
@@ -104,7 +100,7 @@
     const dayRows = Array.from(row.calls, (n, day) => ({ n, day })).reverse().filter(({ n, day }) => n || many.has(day) || bans.has(day))
       .map(({ n, day }) => [date(dayOf(day)), number(n), number(many.get(day) || 0), bans.has(day) ? t("yes") : "–"]);
     return [
-      el("details", {}, el("summary", { text: t("As a table") }), parts.table([t("Day"), t("Risk"), t("Level")], riskRows, t("Risk through time"))),
+      el("details", {}, el("summary", { text: t("As a table") }), parts.table([t("Day"), t("Risk"), { words: t("Level") }], riskRows, t("Risk through time"))),
       el("details", {}, el("summary", { text: t("As a table") }), parts.table([t("Day"), t("Calls"), t("Complaints"), t("Ban began")], dayRows, t("Calls and complaints through time"))),
     ];
   };

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { data, words, dom, charts } = window.bancast;
-  const { t, tn, number, percent, pick, quantity, N_ } = words;
+  const { t, tn, number, percent, pick, quantity } = words;
   const { el, svg } = dom;
 
   const reasonWords = ({ feature, value, usual }) => (
@@ -16,12 +16,9 @@
 
   const levelChip = (level) => el("span", { class: "level " + data.levels[level][0], text: charts.levelName(level) });
 
-  const GRADES = {
-    maturity: [N_("Maturity"), N_("Mat")], connection: [N_("Connection"), N_("Con")],
-    engagement: [N_("Engagement"), N_("Eng")], sentiment: [N_("Sentiment"), N_("Sen")],
-  };
-  const gradeName = (name) => t(GRADES[name][0]);
-  const gradeShort = (name) => t(GRADES[name][1]);
+  // Labels and meanings come with the data; a column of the list has room for the first letters only.
+  const gradeName = (name) => t(data.gradeWords[name].label);
+  const gradeShort = (name) => (words.language() === "zh" ? gradeName(name).slice(0, 1) : gradeName(name).slice(0, 3));
   const grade = ({ name, letter }) => el("span", { class: "grade g" + (letter || "none"), title: gradeName(name) + t(": ") + (letter || t("too little is known")) },
     el("span", { class: "sr", text: gradeName(name) + t(": ") }), el("span", { "aria-hidden": letter ? null : "true", text: letter || "–" }),
     letter ? null : el("span", { class: "sr", text: t("too little is known") }));
@@ -32,10 +29,10 @@
     if (!plan) return [];
     const [calls, rest, from, to, out] = plan;
     return [
-      rest !== null && rest > 0 ? tn("rest {n} day", "rest {n} days", rest) : "",
+      rest !== null && rest > 0 ? tn("no calls for {n} day", "no calls for {n} days", rest) : "",
       calls !== null ? tn("at most {n} call a day", "at most {n} calls a day", calls) : "",
-      from !== null && to !== null ? t("call between {from} and {to}", { from, to }) : "",
-      out !== null && out > 0 ? tn("leave out {n} number", "leave out {n} numbers", out) : "",
+      from !== null && to !== null ? t("calls only from {from} to {to}", { from, to }) : "",
+      out !== null && out > 0 ? tn("no call to the {n} person who had complained", "no call to the {n} people who had complained", out) : "",
     ].filter(Boolean);
   };
 
@@ -54,11 +51,14 @@
     return picture;
   };
 
-  // A plain table: heads are texts, rows are lists of texts or elements; the first of each is its heading.
-  const table = (heads, rows, caption) => el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    el("table", { class: "plain" }, el("caption", { class: "sr", text: caption }),
-      el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col", text })))),
-      el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, first), ...rest.map((cell) => el("td", {}, cell)))))));
+  // A plain table: heads are texts, { words: text } over a column of words; the first cell of each row is its heading.
+  const table = (heads, rows, caption) => {
+    const left = heads.map((head) => (head.words === undefined ? null : "words"));
+    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+      el("table", { class: "plain" }, el("caption", { class: "sr", text: caption }),
+        el("thead", {}, el("tr", {}, ...heads.map((head, at) => el("th", { scope: "col", class: left[at], text: head.words ?? head })))),
+        el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, first), ...rest.map((cell, at) => el("td", { class: left[at + 1] }, cell)))))));
+  };
   const quiet = (text) => el("p", { class: "quiet-words", text });
   const lineLink = (id, more = {}) => el("a", { href: "#line=" + encodeURIComponent(id), text: id, ...more });
   // Lines that the page holds have a page of their own; the others only a name.

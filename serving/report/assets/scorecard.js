@@ -59,8 +59,8 @@
   const listed = (title, key, none, columns) => {
     const rows = card.last[key], more = (card.more && card.more[key]) || 0;
     const level = (line) => parts.levelChip(data.levels.findIndex(([name]) => name === line.level));
-    const cells = { level, risk: (line) => percent(line.risk), banned: (line) => (line.banned ? date(line.banned) : "–"), days: (line) => (line.days === undefined || line.days === null ? "–" : number(line.days)) };
-    const heads = { level: t("Level then"), risk: t("Risk then"), banned: t("Banned on"), days: t("Days of warning") };
+    const cells = { level, risk: (line) => percent(line.risk), banned: (line) => (line.banned ? date(line.banned, "short") : "–"), days: (line) => (line.days === undefined || line.days === null ? "–" : number(line.days)) };
+    const heads = { level: { words: t("Level then") }, risk: t("Risk then"), banned: t("Banned on"), days: t("Days of warning") };
     return el("section", { class: "panel" }, el("h3", {}, title, " ", el("span", { class: "tally", text: number(rows.length + more) })),
       rows.length ? parts.table([t("Line"), ...columns.map((name) => heads[name])], rows.map((line) => [parts.lineName(line.line_id), ...columns.map((name) => cells[name](line))]), title) : parts.quiet(none),
       more ? el("p", { class: "small", text: tn("and {n} more", "and {n} more", more) }) : null);

@@ -74,7 +74,7 @@
     return null;
   };
 
-  const STATES = { drafted: N_("drafted"), sent: N_("sent"), answered: N_("answered"), won: N_("won"), lost: N_("lost"), closed: N_("closed") };
+  const STATES = { drafted: N_("drafted"), sent: N_("sent"), answered: N_("answered"), won: N_("won"), lost: N_("lost"), withdrawn: N_("withdrawn") };
   const candidate = (one) => {
     const language = words.language();
     return el("li", { class: "panel" },
@@ -82,7 +82,7 @@
       el("p", { class: "small", text: t("Banned on {date}", { date: date(one.banned) }) + [one.carrier, one.team].filter(Boolean).map((part) => " · " + part).join("") }),
       one.risk === null || one.risk === undefined ? null : el("p", { text: t("Its risk before the ban was {risk}.", { risk: percent(one.risk) }) }),
       el("ul", {}, ...(one.points || []).map((point) => el("li", { text: pick(point) }))),
-      one.document ? el("p", {}, el("a", { href: encodeURI(one.document[language]), text: t("Open the appeal document") })) : null);
+      one.document ? el("p", {}, el("a", { href: "appeals/" + encodeURIComponent(one.document[language]), text: t("Open the appeal document") })) : null);
   };
   const drawAppeals = () => {
     const host = get("appeals-body");
@@ -93,7 +93,7 @@
       el("h3", {}, t("Bans worth an appeal"), " ", el("span", { class: "tally", text: number(appeals.candidates.length) })),
       appeals.candidates.length ? el("ul", { class: "cases" }, ...appeals.candidates.map(candidate)) : parts.quiet(t("No ban looks wrongful.")),
       el("section", { class: "panel" }, el("h3", {}, t("Appeals under way"), " ", el("span", { class: "tally", text: number(cases.length) })),
-        cases.length ? parts.table([t("Case"), t("Line"), t("State"), t("Since"), t("Answer due"), t("Clock")], cases, t("Appeals under way")) : parts.quiet(t("No appeal is under way."))), ...note(appeals));
+        cases.length ? parts.table([t("Case"), ...[t("Line"), t("State"), t("Since"), t("Answer due"), t("Clock")].map((text) => ({ words: text }))], cases, t("Appeals under way")) : parts.quiet(t("No appeal is under way."))), ...note(appeals));
     return null;
   };
   window.bancast.sections = { drawContinuity, drawCoaching, drawAppeals };

@@ -51,7 +51,7 @@
     { key: "team", head: t("Team"), cls: "group col-group" },
     { key: "carrier", head: t("Carrier"), cls: "group col-group" },
     { key: "number_pool", head: t("Number pool"), cls: "group col-group" },
-    { key: "listed", head: t("Days on the list"), cls: "num listed col-since", down: true },
+    { key: "listed", head: t("Days on list"), cls: "num listed col-since", down: true },
     { key: "", head: t("Why, and what to do first"), cls: "why col-why" },
     ...(data.grades.length ? [{ key: "grades", head: t("Report card"), sub: data.grades.map(parts.gradeShort).join(" "), cls: "card-col col-grades", down: true }] : []),
     { key: "calls", head: t("At stake, 7 days"), cls: "num stake col-stake", down: true },

@@ -106,13 +106,13 @@
     const before = (row) => (row.levelBefore === null ? t("not scored") : charts.levelName(row.levelBefore));
     host.replaceChildren(
       part(t("New on the list"), data.newLines, places((c, at) => c.new[at] === 1).map((row) => [line(row), level(row), then(row) + " → " + risk(row), reason(row)]),
-        [t("Line"), t("Level"), t("Risk then and now"), t("Why")], t("Nothing is new on the list."), "new"),
+        [t("Line"), { words: t("Level") }, { words: t("Risk then and now") }, { words: t("Why") }], t("Nothing is new on the list."), "new"),
       part(t("Went up a level"), data.upLines, places((c, at) => c.up[at] === 1).map((row) => [line(row), level(row), before(row), then(row) + " → " + risk(row), reason(row)]),
-        [t("Line"), t("Level"), t("Level then"), t("Risk then and now"), t("Why")], t("No line went up a level."), "up"),
+        [t("Line"), { words: t("Level") }, { words: t("Level then") }, { words: t("Risk then and now") }, { words: t("Why") }], t("No line went up a level."), "up"),
       part(t("Back to green"), data.clearedLines, places((c, at) => c.level[at] === 3 && c.level_before[at] < 3).map((row) => [line(row), before(row), then(row) + " → " + risk(row)]),
-        [t("Line"), t("Level then"), t("Risk then and now")], t("No line of that list is back to green.")),
+        [t("Line"), { words: t("Level then") }, { words: t("Risk then and now") }], t("No line of that list is back to green.")),
       part(t("No longer scored"), data.goneLines, data.gone.slice(0, MOST_LINES).map(([id, was, banned]) => [id, charts.levelName(was), banned ? t("a ban began") : t("given up, or banned before")]),
-        [t("Line"), t("Level then"), t("Why")], t("Every line of that list is still scored.")));
+        [t("Line"), { words: t("Level then") }, { words: t("Why") }], t("Every line of that list is still scored.")));
     return null;
   };
 
