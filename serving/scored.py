@@ -47,7 +47,7 @@ def horizons_of(names: Iterable[str]) -> tuple[int, ...]:
 
 def read_scores(path: Path, columns: Iterable[str] | None = None, risks: bool = False) -> pd.DataFrame:
     """A scores file, or those of `columns` that it has, and all of its risks where `risks`; BadInput when it is not one."""
-    table = _table(path, columns, risks)
+    table = read_columns(path, columns, risks)
     if columns is None and "as_of" in table.column_names:
         table = table.drop_columns(["as_of"])
     lists = {name: table[name].to_pylist() for name in ("reasons", "actions") if name in table.column_names}
@@ -57,7 +57,8 @@ def read_scores(path: Path, columns: Iterable[str] | None = None, risks: bool = 
     return frame
 
 
-def _table(path: Path, columns: Iterable[str] | None, risks: bool = False) -> pa.Table:
+def read_columns(path: Path, columns: Iterable[str] | None = None, risks: bool = False) -> pa.Table:
+    """The same as Arrow keeps it, for files of many lines; columns in the order of the file."""
     try:
         schema = pq.read_schema(path)
         lacking = [name for name in _NEEDED if name not in schema.names]
@@ -80,9 +81,18 @@ def on_list(scores: pd.DataFrame) -> set[str]:
 
 def among_listed(path: Path, lines: pa.Array) -> np.ndarray:
     """Which of these lines (n,) are on the list of a scores file. In Arrow, so that hundreds of days take seconds."""
-    table = _table(path, ("line_id", "level"))
+    table = read_columns(path, ("line_id", "level"))
     listed = table.filter(pc.is_in(table["level"], pa.array(FLAGGED)))["line_id"]
     return np.asarray(pc.is_in(lines, listed.combine_chunks()).to_numpy(zero_copy_only=False))
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """What scoring said beside a scores file; empty where it left nothing that can be read."""
+    try:
+        summary = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return summary if isinstance(summary, dict) else {}
 
 
 def trained_until(path: Path) -> str | None:
@@ -90,9 +100,5 @@ def trained_until(path: Path) -> str | None:
 
     From the summary that scoring leaves beside its scores.
     """
-    try:
-        summary: dict[str, Any] = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    value = summary.get("trained_until")
+    value = read_summary(path).get("trained_until")
     return str(value) if value else None

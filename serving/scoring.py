@@ -27,7 +27,7 @@ from features.localtime import calendar
 from models.counts import expected_bans
 from serving.actions import for_model, load_playbook
 from serving.advice import USUAL, advise
-from serving.published import Forecast
+from serving.published import Forecast, levels_by_cost
 from serving.trust import AnyVersion, Registry, Version, trusted_forecast
 
 Progress = Callable[[str, float], None]
@@ -95,6 +95,8 @@ def score_day(
         )
     tell("scores", 0.5)
     levels = {**forecast.meta["levels"], **levels_over(settings)}
+    if levels["mode"] == "cost":
+        levels |= levels_by_cost(levels["costs"], forecast.meta["headline"])
     told = for_model(playbook, forecast.meta["features"])
     scores = forecast.score(table, levels=levels, actions=told, most=len(told), model_version=_label(version))
     scores["data_fingerprint"] = lake.fingerprint(day)
@@ -120,6 +122,7 @@ def score_day(
         **_summary(forecast, version, alias, scores, f"risk_{forecast.meta['headline']}d"),
         "bans_by": _bans_by(scores, table, forecast),
         "actions": advice.summary,
+        "spread": forecast.meta.get("spread", {}),
         "data_fingerprint": scores["data_fingerprint"].iloc[0],
         "trained_until": forecast.meta.get("trained_until"),
         "missing_features": missing_features(table, wanted),
@@ -218,7 +221,8 @@ def to_arrow(scores: pd.DataFrame, forecast: Forecast) -> pa.Table:
 
 def levels_over(settings: Settings) -> dict[str, Any]:
     """What the settings say of levels, where they say anything: over what the model was published with."""
-    return {key: getattr(settings.levels, key) for key in settings.levels.model_fields_set}
+    costs = {} if settings.costs.ban is None else {"costs": settings.costs.model_dump()}
+    return {key: getattr(settings.levels, key) for key in settings.levels.model_fields_set} | costs
 
 
 def _features(forecast: Forecast, version: Version) -> list[Feature]:

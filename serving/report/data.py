@@ -9,47 +9,46 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from data_schemas.clock import day_number
+from data_schemas.clock import day_date, day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from features.engine import open_engine
 from serving.known import Known
-from serving.scored import FLAGGED, LEVELS, earlier_days, horizons_of, on_list, read_scores, trained_until
+from serving.report.extras import GRADES, Extras, gather
+from serving.report.history import DayTotals, History, level_places, read_history, totals_of
+from serving.report.scores import PerLine, read_lines
+from serving.report.seen import DAYS, WEEKS, Seen
+from serving.scored import FLAGGED, LEVELS, horizons_of, read_summary
 
-WEEKS = 8
-"""Weeks of daily calls that a line shows."""
-TREND_DAYS = 26
-"""Scored days that the trend shows at most."""
-
-
-@dataclass(frozen=True)
-class DayTotals:
-    """One scored day in a few numbers: lines by level, and bans expected within the headline horizon."""
-
-    as_of: date
-    lines: int
-    levels: dict[str, int]
-    expected: float
+__all__ = ["DAYS", "FLAGGED", "LEVELS", "WEEKS", "DayTotals", "Ranking", "read_ranking"]
+KINDS = ("team", "carrier", "number_pool")
+_EMPTY = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Ranking:
     """All that the page and the files show.
 
-    lines: one row a scored line, by rank: line_id, rank, level, risk_{h}d, reasons and actions (lists of dicts), team,
-    carrier, number_pool (None where not known), since (the day from which the line has been at yellow or worse on every
-    scored day, None for green), new (on the list, and not on that of the previous scored day), calls_7d, talk_7d (s),
-    complaints_28d and bans (ever before).
-    shown: how many of them, from the top, the page holds. daily, complaints, bans: for shown lines, by line_id: calls on
-    each of the last 8 weeks' days, earliest first; (day of these, complaints); (day of these) of each ban.
-    previous: the scored day before, if any; cleared: lines that were on its list and are scored green now.
-    gone: lines that were on its list and are not scored any more (banned or given up). trend: scored days, earliest first.
+    lines: one row a scored line, by rank: line_id, rank, level, risk_{h}d, days_to_red (NaN: not within a year), reasons
+    and actions (lists of dicts), team, carrier, number_pool (None where not known), since (the day from which the line has
+    been at yellow or worse on every scored day, None for green), level_before, risk_before (on the day of `previous`, None and
+    NaN where not scored), new (on the list, and not on that of `previous`), up (on both, at a worse level now), calls_7d,
+    talk_7d (s), complaints_28d, bans (ever before), and each of GRADES ("A" to "D", None: too little is known).
+    details: reasons and actions once more, flat. shown: how many lines, from the top, the page holds.
+    previous: the earlier scored day against which changes are told, the nearest to a week before, if there is any.
+    cleared: lines that were on its list and are scored green now. gone: lines that were on its list and are not scored any
+    more -> level then, worst first; gone_banned: those of them whose ban began since. trend: scored days, earliest first,
+    this one last.
+    history: the earlier days of `trend`, line by line. calls: (shown, 56) on each of the last 8 weeks' days, earliest first.
+    complaints, bans: place of the line, day (0 to 55) and number, for shown lines. summary: what scoring said beside the scores.
     """
 
     as_of: date
@@ -57,168 +56,130 @@ class Ranking:
     horizons: tuple[int, ...]
     headline: int
     lines: pd.DataFrame
+    details: dict[str, PerLine]
     shown: int
     totals: DayTotals
     previous: DayTotals | None
     new: int
+    up: int
     cleared: list[str]
-    gone: list[str]
+    gone: dict[str, str]
+    gone_banned: set[str]
     trend: list[DayTotals]
-    model_version: str
-    data_fingerprint: str
-    trained_until: str | None
-    daily: dict[str, np.ndarray] = field(default_factory=dict)
-    complaints: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    bans: dict[str, list[int]] = field(default_factory=dict)
+    history: History
+    calls: np.ndarray
+    complaints: tuple[np.ndarray, np.ndarray, np.ndarray] = (_EMPTY, _EMPTY, _EMPTY)
+    bans: tuple[np.ndarray, np.ndarray, np.ndarray] = (_EMPTY, _EMPTY, _EMPTY)
+    summary: dict[str, Any] = field(default_factory=dict)
+    extras: Extras = field(default_factory=Extras)
 
     @property
     def risk(self) -> str:
         """The column of the headline risk."""
         return f"risk_{self.headline}d"
 
+    @property
+    def model_version(self) -> str:
+        """The model that scored the day; empty when there are no lines."""
+        return str(self.lines["model_version"].iloc[0]) if len(self.lines) else ""
 
-def read_ranking(
-    home: Home, settings: Settings, as_of: date, lake: Lake, scores: Path | None = None, most_shown: int = 5000, top: int = 1000
-) -> Ranking:
-    """Gather everything the ranking of one day shows.
+    @property
+    def data_fingerprint(self) -> str:
+        """Fingerprint of the data that were scored; empty when there are no lines."""
+        return str(self.lines["data_fingerprint"].iloc[0]) if len(self.lines) else ""
 
-    The page holds all lines up to `most_shown`; past it the flagged ones, at least `top` and at most `most_shown`.
+    @property
+    def trained_until(self) -> str | None:
+        """The model learnt from what was known before this day; None where the summary does not say."""
+        value = self.summary.get("trained_until")
+        return str(value) if value else None
+
+
+def read_ranking(home: Home, settings: Settings, as_of: date, lake: Lake, scores: Path | None = None) -> Ranking:
+    """Gather everything the ranking of one day shows; the page holds the top `settings.report.most_lines` lines.
+
     Raises BadInput when the day has no scores or the file is not one of scores.
     """
     path = scores or home.scores_file(as_of)
     if not path.exists():
         raise BadInput(f"{path}: no scores of {as_of}; run `bancast score --as-of {as_of} --home {home.root}` first")
-    lines = read_scores(path).sort_values("rank", ignore_index=True)
+    lines, details = read_lines(path)
+    summary = read_summary(path)
     horizons = horizons_of(lines.columns)
     headline = settings.train.headline if settings.train.headline in horizons else horizons[-1]
-    totals = _totals(as_of, lines, headline)
-    flagged = int(lines["level"].isin(FLAGGED).sum())
-    shown = len(lines) if len(lines) <= most_shown else min(most_shown, max(top, flagged))
-    days = earlier_days(home, as_of)
-    since, before, trend = _history(home, days, lines, headline)
-    listed = on_list(lines)
-    starts = [since.get(line, as_of) if line in listed else None for line in lines["line_id"]]
-    lines["since"] = pd.Series(starts, dtype=object, index=lines.index)
-    lines["new"] = lines["line_id"].isin(listed - before) if days else False
-    scored = set(lines["line_id"])
+    shown = min(len(lines), settings.report.most_lines)
+    history = read_history(home, as_of, lines, headline)
     with open_engine(settings, home.scratch) as engine:
-        seen = _Seen(engine, lake, day_number(as_of))
-        lines = lines.merge(seen.lines(), on="line_id", how="left")
-        for name in ("team", "carrier", "number_pool"):
-            lines[name] = lines[name].astype(object).where(lines[name].notna(), None)
-        lines = lines.merge(seen.recent(), on="line_id", how="left")
-        for name in ("calls_7d", "talk_7d", "complaints_28d", "bans"):
-            lines[name] = lines[name].fillna(0).astype("int64")
-        top_lines = lines["line_id"].head(shown)
-        daily, complaints, bans = seen.daily(top_lines), seen.complaint_days(top_lines), seen.ban_days(top_lines)
-    return Ranking(
+        known = Known(engine, lake, day_number(as_of))
+        seen = Seen(known)
+        lines = _known_of(lines, seen)
+        top = lines["line_id"].head(shown)
+        calls, complaints, bans = seen.daily(top), seen.counts("complaints", top), seen.counts("bans", top)
+        banned = seen.banned_since(day_number(history.previous.as_of)) if history.previous else set()
+        extras = gather(home, known, settings, lines, as_of)
+    return assemble(
         as_of=as_of,
         zone=settings.zone,
         horizons=horizons,
         headline=headline,
         lines=lines,
+        details=details,
         shown=shown,
-        totals=totals,
-        previous=trend[-1] if trend else None,
-        new=int(lines["new"].sum()),
-        cleared=sorted((before - listed) & scored),
-        gone=sorted(before - scored),
-        trend=[*trend, totals],
-        model_version=str(lines["model_version"].iloc[0]) if len(lines) else "",
-        data_fingerprint=str(lines["data_fingerprint"].iloc[0]) if len(lines) else "",
-        trained_until=trained_until(path),
-        daily=daily,
+        history=history,
+        calls=calls,
         complaints=complaints,
         bans=bans,
+        gone_banned=banned & set(history.gone),
+        summary=summary,
+        extras=extras,
     )
 
 
-def _totals(as_of: date, lines: pd.DataFrame, headline: int) -> DayTotals:
-    counts = lines["level"].value_counts()
-    risk = lines.get(f"risk_{headline}d")
-    return DayTotals(
-        as_of, len(lines), {level: int(counts.get(level, 0)) for level in LEVELS}, float(risk.sum()) if risk is not None else 0.0
+def assemble(*, lines: pd.DataFrame, history: History, extras: Extras, **rest: Any) -> Ranking:
+    """A ranking from its parts: what follows from lines and earlier days is worked out here. See Ranking for each."""
+    as_of, details = rest["as_of"], rest["details"]
+    level = level_places(pa.chunked_array([pa.array(lines["level"].astype(object), pa.string())]))
+    listed = (level >= 0) & (level < len(FLAGGED))
+    was_listed = (history.level >= 0) & (history.level < len(FLAGGED))
+    day = {int(number): day_date(number) for number in np.unique(history.since)}
+    since = [day[number] if on else None for number, on in zip(history.since.tolist(), listed.tolist(), strict=True)]
+    words = np.array([*LEVELS, None], dtype=object)
+    lines = lines.assign(
+        since=pd.Series(since, dtype=object, index=lines.index),
+        level_before=pd.Series(words[history.level], dtype=object, index=lines.index),
+        risk_before=history.risk,
+        new=listed & ~was_listed & (history.previous is not None),
+        up=listed & was_listed & (level < history.level),
+        **{name: pd.Series(details[name].lists(), dtype=object, index=lines.index) for name in details},
+    )
+    if "days_to_red" not in lines:
+        lines["days_to_red"] = np.nan
+    if extras.grades is not None:
+        lines = lines.merge(extras.grades, on="line_id", how="left")
+    for name in GRADES:
+        lines[name] = lines[name].astype(object).where(lines[name].notna(), None) if name in lines else None
+    totals = totals_of(as_of, level, lines[f"risk_{rest['headline']}d"].to_numpy())
+    return Ranking(
+        lines=lines,
+        history=history,
+        extras=extras,
+        totals=totals,
+        previous=history.previous,
+        new=int(lines["new"].sum()),
+        up=int(lines["up"].sum()),
+        cleared=sorted(lines.loc[was_listed & ~listed, "line_id"].astype(str)),
+        gone=history.gone,
+        trend=[*history.days, totals],
+        **rest,
     )
 
 
-def _history(
-    home: Home, days: list[date], lines: pd.DataFrame, headline: int
-) -> tuple[dict[str, date], set[str], list[DayTotals]]:
-    """Since when each line that was on the list before has been on it, who was on it the scored day before, the trend."""
-    running = on_list(lines)
-    since: dict[str, date] = {}
-    before: set[str] = set()
-    trend: list[DayTotals] = []
-    for place, day in enumerate(days):
-        if not running and place >= TREND_DAYS:
-            break
-        wanted = ["line_id", "level", f"risk_{headline}d"]
-        frame = read_scores(home.scores_file(day), wanted)
-        listed = on_list(frame)
-        if place == 0:
-            before = listed
-        if place < TREND_DAYS:
-            trend.append(_totals(day, frame, headline))
-        running &= listed
-        since.update(dict.fromkeys(running, day))
-    return since, before, trend[::-1]
-
-
-class _Seen(Known):
-    """What the ranking reads of the lake."""
-
-    @property
-    def first(self) -> int:
-        """The first day of those that are shown."""
-        return self.day - 7 * WEEKS
-
-    def lines(self) -> pd.DataFrame:
-        """line_id, team, carrier, number_pool: one row a line."""
-        rows = self.rows("lines").select("line_id", "team", "carrier", "number_pool", "known_day")
-        frame = self.engine.frame(rows).sort_values(["line_id", "known_day"])
-        return frame.drop_duplicates("line_id", keep="last").drop(columns="known_day")
-
-    def recent(self) -> pd.DataFrame:
-        """line_id, calls_7d, talk_7d (s), complaints_28d, bans."""
-        calls = self.rows("calls", self.day - 7)
-        parts = [
-            self.engine.frame(
-                calls.group_by("line_id").aggregate(calls_7d=calls.count(), talk_7d=calls.duration_s.sum().round().cast("int64"))
-            )
-        ]
-        for table, name, first in (("complaints", "complaints_28d", self.day - 28), ("bans", "bans", None)):
-            rows = self.rows(table, first)
-            parts.append(self.engine.frame(rows.group_by("line_id").aggregate(**{name: rows.count()})))
-        frame = parts[0]
-        for part in parts[1:]:
-            frame = frame.merge(part, on="line_id", how="outer")
-        return frame
-
-    def daily(self, lines: pd.Series) -> dict[str, np.ndarray]:
-        """Calls on each of the last 8 weeks' days, for these lines."""
-        found = {line: np.zeros(7 * WEEKS, dtype=np.int64) for line in lines}
-        for line, day, count in self._counts("calls", lines).itertuples(index=False):
-            found[line][day - self.first] = count
-        return found
-
-    def complaint_days(self, lines: pd.Series) -> dict[str, list[tuple[int, int]]]:
-        """(day, complaints) within the last 8 weeks, for these lines that had any."""
-        found: dict[str, list[tuple[int, int]]] = {}
-        for line, day, count in self._counts("complaints", lines).sort_values(["line_id", "day"]).itertuples(index=False):
-            found.setdefault(line, []).append((int(day - self.first), int(count)))
-        return found
-
-    def ban_days(self, lines: pd.Series) -> dict[str, list[int]]:
-        """Days within the last 8 weeks on which a ban of these lines began."""
-        found: dict[str, list[int]] = {}
-        for line, day, _ in self._counts("bans", lines).sort_values(["line_id", "day"]).itertuples(index=False):
-            found.setdefault(line, []).append(int(day - self.first))
-        return found
-
-    def _counts(self, table: str, lines: pd.Series) -> pd.DataFrame:
-        """line_id, day, rows, for these lines and the last 8 weeks."""
-        if lines.empty:
-            return pd.DataFrame({"line_id": [], "day": [], "rows": []})
-        wanted = self.engine.rows(f"shown_{table}", pd.DataFrame({"line_id": lines.astype(str).array}))
-        rows = self.rows(table, self.first).semi_join(wanted, "line_id")
-        return self.engine.frame(rows.group_by("line_id", "day").aggregate(rows=rows.count()))
+def _known_of(lines: pd.DataFrame, seen: Seen) -> pd.DataFrame:
+    """The lines with what the lake knows of them."""
+    lines = lines.merge(seen.lines(), on="line_id", how="left")
+    for name in KINDS:
+        lines[name] = lines[name].astype(object).where(lines[name].notna(), None)
+    lines = lines.merge(seen.recent(), on="line_id", how="left")
+    for name in ("calls_7d", "talk_7d", "complaints_28d", "bans"):
+        lines[name] = lines[name].fillna(0).astype("int64")
+    return lines

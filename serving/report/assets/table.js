@@ -1,166 +1,187 @@
-// The ranking itself: search, filters, order, and lines that open.
+// The list: search, filters and order over the columns of all lines; only the rows of one page are drawn.
 (() => {
   "use strict";
-  const { data, words, dom, charts, detail } = window.bancast;
-  const { t, tn, number, percent, date, pick } = words;
+  const { data, words, dom, lines, parts, charts } = window.bancast;
+  const { t, tn, number, percent, date, dayBefore, duration, pick } = words;
   const { el, meter, get } = dom;
-  const KINDS = ["team", "carrier", "number_pool"];
-  const STEP = 200;
-  const flagged = data.rows.filter((row) => row.level < 3).length;
-  const FIRST = Math.min(Math.max(50, flagged), 300);
-  const fresh = () => ({ search: "", levels: new Set(), onlyNew: false, team: "", carrier: "", number_pool: "", family: "", limit: FIRST });
+  const { KINDS, NONE } = lines;
+  const PAGE = 100, PLACES = 2 ** 20, BEYOND = 2 ** 32;
+  const fresh = () => ({ search: "", levels: new Set(), change: "", team: "", carrier: "", number_pool: "", family: "", page: 0 });
   let state = { ...fresh(), sort: "rank", down: false };
-  const opened = new Map();
+  let found = new Uint32Array(0), lowered = null;
 
-  const group = (row, kind) => {
-    const place = row.groups[KINDS.indexOf(kind)];
-    return place < 0 ? "" : data.names[kind][place];
+  const main = data.headline;
+  const others = data.horizons.map((days, step) => ({ days, step })).filter(({ step }) => step !== main);
+  // Numbers that order the lines by a column; names are put in the order of the reader's language once.
+  const ranked = new Map();
+  const keys = {
+    rank: () => lines.columns.rank, level: () => lines.columns.level, listed: () => lines.columns.listed, calls: () => lines.columns.calls_7d,
+    id: () => {
+      const padded = lines.ids.map((id) => id.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(18, "0")));
+      const order = Uint32Array.from(padded.keys()).sort((a, b) => (padded[a] < padded[b] ? -1 : padded[a] > padded[b] ? 1 : 0));
+      const key = new Uint32Array(order.length);
+      order.forEach((place, at) => { key[place] = at; });
+      return key;
+    },
+    // The mean grade in twelfths, which are whole whether one, two, three or four grades are known.
+    grades: () => Uint8Array.from({ length: lines.count }, (_, place) => {
+      const known = data.grades.map((name) => lines.columns["grade_" + name][place]).filter(Boolean);
+      return known.length ? Math.round((12 * known.reduce((sum, one) => sum + one, 0)) / known.length) : 0;
+    }),
   };
-  const haystacks = data.rows.map((row) => [row.id, ...KINDS.map((kind) => group(row, kind))].join("\n").toLowerCase());
-  const familyOf = (row) => row.reasons.map(([feature]) => data.features[feature].name);
+  const keyOf = (sort) => {
+    const name = KINDS.includes(sort) ? sort + words.language() : sort;
+    if (!ranked.has(name)) ranked.set(name, keys[sort] ? keys[sort]() : KINDS.includes(sort) ? groupKey(sort) : lines.columns["risk_" + sort.slice(4)]);
+    return ranked.get(name);
+  };
+  const groupKey = (kind) => {
+    const collator = new Intl.Collator(words.locale(), { numeric: true }), names = data.names[kind];
+    const place = new Uint32Array(names.length + 1);
+    place[0] = names.length;
+    names.map((_, at) => at).sort((a, b) => collator.compare(names[a], names[b])).forEach((name, at) => { place[name + 1] = at; });
+    return lines.columns[kind].map((code) => place[code]);
+  };
 
   const columns = () => [
-    { key: "rank", head: t("Rank"), cls: "num rank", value: (row) => row.rank },
-    { key: "id", head: t("Line"), cls: "id", value: (row) => row.id },
-    { key: "level", head: t("Level"), cls: "", value: (row) => row.level },
-    { key: "risk", head: tn("Risk, {n} day", "Risk, {n} days", data.horizons[data.headline]), cls: "risk", value: (row) => row.risk[data.headline], down: true },
-    ...data.horizons.map((days, place) => ({ days, place })).filter(({ place }) => place !== data.headline).map(({ days, place }) => (
-      { key: "risk" + days, head: tn("{n} day", "{n} days", days), cls: "num small col-other", value: (row) => row.risk[place], down: true })),
-    { key: "team", head: t("Team"), cls: "group col-group", value: (row) => group(row, "team") },
-    { key: "carrier", head: t("Carrier"), cls: "group col-group", value: (row) => group(row, "carrier") },
-    { key: "number_pool", head: t("Number pool"), cls: "group col-group", value: (row) => group(row, "number_pool") },
-    { key: "since", head: t("Listed since"), cls: "since col-since", value: (row) => row.since || "9999" },
+    { key: "rank", head: t("Rank"), cls: "num rank" },
+    { key: "id", head: t("Line"), cls: "id" },
+    { key: "level", head: t("Level"), cls: "lvl" },
+    { key: "risk" + main, head: tn("Risk, {n} day", "Risk, {n} days", data.horizons[main]), cls: "risk", down: true },
+    ...others.map(({ days, step }) => ({ key: "risk" + step, head: tn("{n} day", "{n} days", days), cls: "num small col-other", down: true })),
+    { key: "team", head: t("Team"), cls: "group col-group" },
+    { key: "carrier", head: t("Carrier"), cls: "group col-group" },
+    { key: "number_pool", head: t("Number pool"), cls: "group col-group" },
+    { key: "listed", head: t("Days on list"), cls: "num listed col-since", down: true },
     { key: "", head: t("Why, and what to do first"), cls: "why col-why" },
-    { key: "calls", head: t("Calls, 8 weeks"), cls: "spark col-spark", value: (row) => row.facts[0], down: true },
+    ...(data.grades.length ? [{ key: "grades", head: t("Report card"), sub: data.grades.map(parts.gradeShort).join(" "), cls: "card-col col-grades", down: true }] : []),
+    { key: "calls", head: t("At stake, 7 days"), cls: "num stake col-stake", down: true },
+    { key: "", head: t("Calls, 8 weeks"), cls: "spark col-spark" },
   ];
 
-  const sinceText = (row) => {
-    if (!row.since) return "–";
-    if (row.new) return t("new");
-    return row.since === data.asOf ? t("first list") : date(row.since, row.since.slice(0, 4) === data.asOf.slice(0, 4) ? "short" : "long");
-  };
-
-  const cells = {
-    rank: (row) => number(row.rank),
-    id: (row) => {
-      const button = el("button", { type: "button", text: row.id, "aria-expanded": opened.has(row.rank) ? "true" : "false" });
-      button.addEventListener("click", () => toggle(row, button));
-      const where = KINDS.map((kind) => group(row, kind)).filter(Boolean).join(" · ");
-      return [button, row.new ? el("span", { class: "badge", text: t("new") }) : null, el("div", { class: "where", text: where })];
-    },
-    level: (row) => el("span", { class: "level " + data.levels[row.level][0], text: charts.levelName(row.level) }),
-    risk: (row) => [el("b", { text: percent(row.risk[data.headline]) }), meter(row.risk[data.headline])],
-    since: sinceText,
-    "": (row) => {
-      if (!row.reasons.length) return el("span", { class: "small", text: t("Nothing stands out.") });
-      const reason = detail.reasonWords(row.reasons[0]);
-      const parts = [el("div", { class: "first" }, pick(reason.doc) + t(": "), el("b", { text: reason.value }), " ",
-        el("span", { class: "usual", text: t("(usual {usual})", { usual: reason.usual }) }))];
-      if (row.actions.length) {
-        const [place, after] = row.actions[0];
-        parts.push(el("div", { class: "do" }, pick(data.actions[place].title) + " ", detail.arrow(row.risk[data.headline], after)));
-      }
-      return parts;
-    },
-    calls: (row) => detail.sparkline(row),
-  };
-  const cell = (column, row) => (cells[column.key] || ((one) => {
-    const value = column.value(one);
-    return typeof value === "number" ? percent(value) : value || "–";
-  }))(row);
-
-  const rowOf = (row, shown) => {
-    const made = el("tr", { class: "line " + data.levels[row.level][0] + (opened.has(row.rank) ? " open" : "") });
-    for (const column of shown) {
-      const inside = cell(column, row);
-      made.append(el(column.key === "id" ? "th" : "td", { class: column.cls, scope: column.key === "id" ? "row" : null }, ...[].concat(inside)));
+  const whyParts = (row) => {
+    if (!row.reasons.length) return [el("span", { class: "small", text: t("Nothing stands out.") })];
+    const reason = parts.reasonWords(row.reasons[0]);
+    const made = [el("div", { class: "first" }, reason.doc + t(": "), el("b", { text: reason.value }), " ",
+      el("span", { class: "usual", text: t("(usual {usual})", { usual: reason.usual }) }))];
+    if (row.actions.length) {
+      const { action, after } = row.actions[0];
+      made.push(el("div", { class: "do" }, pick(action.title) + " ", parts.arrow(row.risk[main], after)));
     }
     return made;
   };
-
-  const detailRow = (row) => {
-    const sheet = detail.sheet(row);
-    const made = el("tr", { class: "detail" }, el("td", { colspan: String(columns().length) }, sheet.part));
-    return { made, sheet };
+  const listedText = (row) => (row.listed === null ? "–" : row.listed === 0 ? t("today") : number(row.listed));
+  const cells = {
+    rank: (row) => number(row.rank),
+    id: (row) => [parts.lineLink(row.id), row.isNew ? el("span", { class: "badge", text: t("new") }) : null,
+      el("div", { class: "where", text: row.where }), el("div", { class: "brief" }, ...whyParts(row))],
+    level: (row) => [parts.levelChip(row.level),
+      row.isUp ? el("div", { class: "was", text: t("↑ was {level}", { level: charts.levelName(row.levelBefore) }) }) : null,
+      row.level > 0 && row.daysToRed !== null && row.daysToRed <= 30 ? el("div", { class: "was", text: tn("red in {n} day", "red in {n} days", row.daysToRed) }) : null],
+    ["risk" + main]: (row) => [el("b", { text: percent(row.risk[main]) }), meter(row.risk[main])],
+    listed: (row) => el("span", { title: row.listed === null ? null : t("since {date}", { date: date(dayBefore(row.listed)) }), text: listedText(row) }),
+    calls: (row) => [number(row.calls7), el("div", { class: "small", text: row.talk7 ? duration(row.talk7) : "" })],
+    grades: parts.grades,
   };
-  const toggle = (row, button) => {
-    const line = button.closest("tr");
-    const open = opened.get(row.rank);
-    if (open) {
-      open.sheet.close();
-      open.made.remove();
-      opened.delete(row.rank);
-    } else {
-      const next = detailRow(row);
-      opened.set(row.rank, next);
-      line.after(next.made);
-      next.sheet.draw();
+  const cell = (column, row) => {
+    if (column.cls.startsWith("why")) return whyParts(row);
+    if (column.cls.startsWith("spark")) return parts.sparkline(row);
+    if (cells[column.key]) return cells[column.key](row);
+    return KINDS.includes(column.key) ? row.groups[column.key] || "–" : percent(row.risk[Number(column.key.slice(4))]);
+  };
+  const rowOf = (place, shown) => {
+    const row = lines.at(place);
+    return el("tr", { class: "line " + data.levels[row.level][0] }, ...shown.map((column) =>
+      el(column.key === "id" ? "th" : "td", { class: column.cls, scope: column.key === "id" ? "row" : null }, ...[].concat(cell(column, row)))));
+  };
+
+  const select = () => {
+    const c = lines.columns, { levels, change } = state;
+    const tests = [];
+    if (levels.size) tests.push((place) => levels.has(c.level[place]));
+    if (change) tests.push((place) => c[change][place] === 1);
+    for (const kind of KINDS) if (state[kind] !== "") {
+      const code = state[kind] === "none:" ? 0 : data.names[kind].indexOf(state[kind].slice(5)) + 1;
+      tests.push((place) => c[kind][place] === code);
     }
-    line.classList.toggle("open", !open);
-    button.setAttribute("aria-expanded", open ? "false" : "true");
-  };
-
-  const found = () => {
+    if (state.family !== "") {
+      const own = data.features.map((feature) => feature.name === state.family);
+      tests.push((place) => {
+        for (let at = c.reasons_start[place]; at < c.reasons_start[place + 1]; at++) if (own[c.reason[at]]) return true;
+        return false;
+      });
+    }
     const wanted = state.search.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    const rows = data.rows.filter((row, place) =>
-      wanted.every((word) => haystacks[place].includes(word)) &&
-      (!state.levels.size || state.levels.has(row.level)) && (!state.onlyNew || row.new) &&
-      KINDS.every((kind) => state[kind] === "" || group(row, kind) === (state[kind] === "none:" ? "" : state[kind].slice(5))) &&
-      (state.family === "" || familyOf(row).includes(state.family)));
-    const column = columns().find((one) => one.key === state.sort);
-    const collator = new Intl.Collator(words.locale(), { numeric: true });
-    const sign = state.down ? -1 : 1;
-    const order = (a, b) => {
-      const x = column.value(a), y = column.value(b);
-      return sign * (typeof x === "string" ? collator.compare(x, y) : x - y) || a.rank - b.rank;
-    };
-    return state.sort === "rank" && !state.down ? rows : rows.slice().sort(order);
+    if (wanted.length) lowered = lowered || lines.ids.map((id) => id.toLowerCase());
+    for (const word of wanted) {
+      const own = KINDS.map((kind) => [false, ...data.names[kind].map((name) => name.toLowerCase().includes(word))]);
+      tests.push((place) => lowered[place].includes(word) || KINDS.some((kind, at) => own[at][c[kind][place]]));
+    }
+    const places = new Uint32Array(lines.count);
+    let many = 0;
+    for (let place = 0; place < lines.count; place++) if (tests.every((test) => test(place))) places[many++] = place;
+    const chosen = places.subarray(0, many);
+    if (state.sort !== "rank" || state.down) {
+      const key = keyOf(state.sort);
+      // Lines without a value come last in both orders.
+      const last = { listed: NONE, grades: 0 }[state.sort] ?? (KINDS.includes(state.sort) ? data.names[state.sort].length : -1);
+      const order = new Float64Array(many);
+      // Key above, place below in one number: such are sorted at once, without a function to compare them.
+      for (let at = 0; at < many; at++) {
+        const value = key[chosen[at]];
+        order[at] = (value === last ? BEYOND : state.down ? BEYOND - 1 - value : value) * PLACES + chosen[at];
+      }
+      order.sort();
+      for (let at = 0; at < many; at++) chosen[at] = order[at] % PLACES;
+    }
+    return chosen;
   };
 
-  const drawHeads = () => {
-    get("heads").replaceChildren(...columns().map((column) => {
-      const sorted = column.key === state.sort;
-      const head = el("th", { scope: "col", class: column.cls.replace("id", ""), "aria-sort": column.key && sorted ? (state.down ? "descending" : "ascending") : null });
+  const sortBy = (key, down) => {
+    state = { ...state, sort: key, down, page: 0 };
+    draw();
+  };
+  const drawHeads = (shown) => {
+    get("heads").replaceChildren(...shown.map((column) => {
+      const sorted = column.key !== "" && column.key === state.sort;
+      const head = el("th", { scope: "col", class: column.cls.replace(/^id$/, ""), "aria-sort": sorted ? (state.down ? "descending" : "ascending") : null });
+      const sub = column.sub ? el("span", { class: "head-sub", text: column.sub }) : null;
       if (!column.key) return head.append(el("span", { text: column.head })), head;
-      const button = el("button", { type: "button", "data-sort": column.key, text: column.head });
+      const button = el("button", { type: "button", "data-sort": column.key }, column.head, ...(sub ? [sub] : []));
       button.addEventListener("click", () => {
-        state.down = state.sort === column.key ? !state.down : Boolean(column.down);
-        state.sort = column.key;
-        draw();
+        sortBy(column.key, state.sort === column.key ? !state.down : Boolean(column.down));
         get("heads").querySelector(`[data-sort="${column.key}"]`).focus();
       });
       return head.append(button), head;
     }));
+    get("sort").replaceChildren(...shown.filter((column) => column.key).flatMap((column) => [false, true].map((down) =>
+      el("option", { value: column.key + (down ? " down" : ""), selected: column.key === state.sort && down === state.down,
+        text: column.head + (down ? " ↓" : " ↑") }))));
   };
-
-  const draw = () => {
-    drawHeads();
-    const rows = found(), shown = columns();
-    opened.forEach((open) => open.sheet.close());
-    const reopened = [];
-    const body = document.createDocumentFragment();
-    for (const row of rows.slice(0, state.limit)) {
-      body.append(rowOf(row, shown));
-      if (opened.has(row.rank)) {
-        const next = detailRow(row);
-        reopened.push([row.rank, next]);
-        body.append(next.made);
-      }
-    }
-    opened.clear();
-    get("rows").replaceChildren(body);
-    for (const [rank, open] of reopened) {
-      opened.set(rank, open);
-      open.sheet.draw();
-    }
-    const visible = Math.min(rows.length, state.limit);
-    get("count").textContent = t("{shown} of {all} lines", { shown: number(visible), all: number(rows.length) });
-    get("none").hidden = rows.length > 0;
-    get("more").hidden = rows.length <= state.limit;
-    get("more").textContent = tn("Show {n} more", "Show {n} more", Math.min(STEP, rows.length - visible));
+  const drawPager = () => {
+    const pages = Math.max(1, Math.ceil(found.length / PAGE));
+    get("pager").hidden = pages < 2;
+    get("page-of").textContent = t("Page {page} of {pages}", { page: number(state.page + 1), pages: number(pages) });
+    get("page-back").disabled = state.page === 0;
+    get("page-on").disabled = state.page >= pages - 1;
+  };
+  const drawRows = () => {
+    const shown = columns(), first = state.page * PAGE;
+    drawHeads(shown);
+    const visible = found.subarray(first, first + PAGE);
+    get("rows").replaceChildren(...Array.from(visible, (place) => rowOf(place, shown)));
+    get("count").textContent = found.length === 0 ? t("No lines")
+      : found.length > PAGE ? t("{first}–{last} of {all} lines", { first: number(first + 1), last: number(first + visible.length), all: number(found.length) })
+        : tn("{n} line", "{n} lines", found.length);
+    get("none").hidden = found.length > 0;
+    get("table").hidden = found.length === 0;
     document.querySelectorAll("[data-level]").forEach((chip) => chip.setAttribute("aria-pressed", String(state.levels.has(Number(chip.dataset.level)))));
-    get("only-new").setAttribute("aria-pressed", String(state.onlyNew));
+    document.querySelectorAll("[data-change]").forEach((chip) => chip.setAttribute("aria-pressed", String(state.change === chip.dataset.change)));
     for (const kind of [...KINDS, "family"]) get("filter-" + kind).value = state[kind];
+    drawPager();
+  };
+  const draw = () => {
+    found = select();
+    drawRows();
   };
 
   const drawFilters = () => {
@@ -168,23 +189,33 @@
     const collator = new Intl.Collator(words.locale(), { numeric: true });
     for (const kind of KINDS) {
       const options = data.names[kind].slice().sort(collator.compare).map((name) => el("option", { value: "name:" + name, text: name }));
-      if (data.rows.some((row) => group(row, kind) === "")) options.push(el("option", { value: "none:", text: t("not known") }));
+      if (lines.columns[kind].includes(0)) options.push(el("option", { value: "none:", text: t("not known") }));
       get("filter-" + kind).replaceChildren(el("option", { value: "", text: all[kind] }), ...options);
     }
-    get("filter-family").replaceChildren(el("option", { value: "", text: all.family }),
-      ...data.familyNames.map((family) => el("option", { value: family.name, text: pick(family.label) })));
-    get("bounded").hidden = data.rows.length === data.total;
-    get("bounded").textContent = t("This page holds the top {shown} of {all} lines; ranking.csv beside it has them all.", { shown: number(data.rows.length), all: number(data.total) });
-    get("only-new").hidden = !data.hasPrevious;
+    const names = [...new Map(data.features.map((feature) => [feature.name, pick(feature.family)]))].sort((a, b) => collator.compare(a[1], b[1]));
+    get("filter-family").replaceChildren(el("option", { value: "", text: all.family }), ...names.map(([value, text]) => el("option", { value, text })));
+    get("bounded").hidden = data.shown === data.total;
+    get("bounded").textContent = t("This page holds the top {shown} of {all} lines; ranking.csv beside it has them all.", { shown: number(data.shown), all: number(data.total) });
+    document.querySelectorAll("[data-change]").forEach((chip) => { chip.hidden = !data.previous; });
   };
 
   const set = (changes) => {
-    state = { ...state, limit: FIRST, ...changes };
+    state = { ...state, page: 0, ...changes };
     draw();
   };
   const reset = () => {
     get("search").value = "";
-    set(fresh());
+    set({ ...fresh(), sort: "rank", down: false });
+  };
+  const turn = (step) => {
+    state.page += step;
+    drawRows();
+    get("ranking-title").focus({ preventScroll: true });
+    get("ranking").scrollIntoView();
+  };
+  const only = (changes) => {
+    reset();
+    set(changes);
   };
 
   const listen = () => {
@@ -196,19 +227,23 @@
       if (!levels.delete(level)) levels.add(level);
       set({ levels });
     }));
-    get("only-new").addEventListener("click", () => set({ onlyNew: !state.onlyNew }));
+    document.querySelectorAll("[data-change]").forEach((chip) => chip.addEventListener("click", () =>
+      set({ change: state.change === chip.dataset.change ? "" : chip.dataset.change })));
     for (const kind of [...KINDS, "family"]) get("filter-" + kind).addEventListener("change", (event) => set({ [kind]: event.target.value }));
-    get("more").addEventListener("click", () => { state.limit += STEP; draw(); });
+    get("sort").addEventListener("change", (event) => sortBy(event.target.value.split(" ")[0], event.target.value.endsWith(" down")));
+    get("page-back").addEventListener("click", () => turn(-1));
+    get("page-on").addEventListener("click", () => turn(1));
   };
 
   window.bancast.table = {
-    draw, drawFilters, listen,
-    // Show one group's lines; null is the group that is not known.
-    only: (kind, name) => {
-      reset();
-      set({ [kind]: kind === "family" ? name : name === null ? "none:" : "name:" + name });
-      get("ranking").scrollIntoView();
+    draw, drawFilters, listen, only, columns, whyParts,
+    found: () => found,
+    // The lines before and after one, in the order shown; -1 where there is none.
+    beside: (place) => {
+      const at = found.indexOf(place);
+      return at < 0 ? [-1, -1] : [at > 0 ? found[at - 1] : -1, at + 1 < found.length ? found[at + 1] : -1];
     },
-    onlyNew: () => { reset(); set({ onlyNew: true }); get("ranking").scrollIntoView(); },
+    // One group's lines; null is the group that is not known.
+    group: (kind, name) => only({ [kind]: kind === "family" ? name : name === null ? "none:" : "name:" + name }),
   };
 })();

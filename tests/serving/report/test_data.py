@@ -3,11 +3,13 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data_schemas.clock import day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
-from data_schemas.settings import Settings
+from data_schemas.settings import ReportSettings, Settings
 from serving.report.data import read_ranking
 from tests.serving.report.worlds import AS_OF, TableLake, identities, lake_of, save_scores, scores_of, table
 
@@ -26,7 +28,16 @@ def lake(**tables: pa.Table) -> TableLake:
 
 
 def ranking(home: Home, lake: TableLake, **options):
-    return read_ranking(home, SETTINGS, AS_OF, lake, **options)
+    return read_ranking(home, options.pop("settings", SETTINGS), AS_OF, lake, **options)
+
+
+def daily(made, line: str) -> list[int]:
+    return made.calls[made.lines["line_id"].tolist().index(line)].tolist()
+
+
+def marks(made, parts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> list[tuple[str, int, int]]:
+    names = made.lines["line_id"].tolist()
+    return [(names[place], day, count) for place, day, count in zip(*(part.tolist() for part in parts), strict=True)]
 
 
 def test_a_line_is_on_the_list_since_the_first_day_of_its_unbroken_run(tmp_path):
@@ -47,7 +58,7 @@ def test_what_changed_since_the_scored_day_before(tmp_path):
     scored(home, AS_OF - timedelta(days=1), {"A": 0.5, "B": 0.5, "D": 0.5})
     scored(home, AS_OF, {"A": 0.5, "B": 0.001, "C": 0.2})
     made = ranking(home, lake())
-    assert (made.new, made.cleared, made.gone) == (1, ["B"], ["D"])
+    assert (made.new, made.cleared, made.gone) == (1, ["B"], {"D": "red"})
     assert made.previous is not None and made.previous.levels == {"red": 3, "orange": 0, "yellow": 0, "green": 0}
     assert made.totals.levels == {"red": 1, "orange": 1, "yellow": 0, "green": 1}
     assert made.totals.expected == pytest.approx(0.701)
@@ -59,7 +70,7 @@ def test_on_the_first_scored_day_nothing_is_new_and_later_scores_do_not_count(tm
     scored(home, AS_OF, {"A": 0.5, "B": 0.001})
     scored(home, AS_OF + timedelta(days=1), {"A": 0.5, "B": 0.9})
     made = ranking(home, lake())
-    assert (made.previous, made.new, made.cleared, made.gone) == (None, 0, [], [])
+    assert (made.previous, made.new, made.cleared, made.gone) == (None, 0, [], {})
     assert made.lines["since"].tolist() == [AS_OF, None]
 
 
@@ -80,11 +91,11 @@ def test_nothing_known_at_or_after_as_of_shows(tmp_path):
     first = made.lines.iloc[0]
     assert (first["team"], first["carrier"]) == ("before", "X")
     assert (first["calls_7d"], first["talk_7d"], first["complaints_28d"], first["bans"]) == (1, 10, 1, 1)
-    assert made.daily["A"].tolist() == [0] * 55 + [1]
-    assert (made.complaints, made.bans) == ({"A": [(53, 1)]}, {"A": [36]})
+    assert daily(made, "A") == [0] * 55 + [1]
+    assert (marks(made, made.complaints), marks(made, made.bans)) == ([("A", 53, 1)], [("A", 36, 1)])
     other = made.lines.iloc[1]
     assert (other["team"], other["carrier"]) == (None, None)
-    assert made.daily["B"].sum() == 0
+    assert sum(daily(made, "B")) == 0
 
 
 def test_windows_begin_at_their_own_midnight(tmp_path):
@@ -95,18 +106,72 @@ def test_windows_begin_at_their_own_midnight(tmp_path):
     complaints = table("complaints", {"line_id": ["A"] * 2}, [END - 28, END - 29])
     made = ranking(home, lake(calls=calls, complaints=complaints))
     assert made.lines.loc[0, ["calls_7d", "complaints_28d"]].tolist() == [1, 1]
-    assert np.flatnonzero(made.daily["A"]).tolist() == [0, 48, 49]
+    assert np.flatnonzero(daily(made, "A")).tolist() == [0, 48, 49]
 
 
-def test_the_page_holds_all_lines_of_a_small_company_and_the_top_of_a_large_one(tmp_path):
+def test_changes_are_told_against_the_scored_day_nearest_to_a_week_before(tmp_path):
+    home = Home(tmp_path)
+    scored(home, AS_OF - timedelta(days=12), {"A": 0.9, "B": 0.9, "C": 0.9})
+    scored(home, AS_OF - timedelta(days=6), {"A": 0.06, "B": 0.001, "C": 0.5})
+    scored(home, AS_OF - timedelta(days=1), {"A": 0.5, "B": 0.5, "C": 0.5})
+    scored(home, AS_OF, {"A": 0.5, "B": 0.2, "C": 0.1})
+    made = ranking(home, lake())
+    assert made.previous is not None and made.previous.as_of == AS_OF - timedelta(days=6)
+    lines = made.lines.set_index("line_id")
+    assert lines["level_before"].to_dict() == {"A": "yellow", "B": "green", "C": "red"}
+    assert lines["risk_before"].to_dict() == pytest.approx({"A": 0.06, "B": 0.001, "C": 0.5})
+    assert (lines["new"].to_dict(), lines["up"].to_dict()) == (
+        {"A": False, "B": True, "C": False},
+        {"A": True, "B": False, "C": False},
+    )
+    assert (made.new, made.up) == (1, 1)
+
+
+def test_a_line_gone_from_the_list_is_told_banned_when_a_ban_began_since(tmp_path):
+    home = Home(tmp_path)
+    scored(home, AS_OF - timedelta(days=7), {"A": 0.5, "B": 0.1, "C": 0.5, "D": 0.001})
+    scored(home, AS_OF, {"A": 0.5})
+    bans = table("bans", {"line_id": ["B", "C", "C"]}, [END - 3, END - 30, END - 1], known=[END - 1, END - 30, END])
+    made = ranking(home, lake(bans=bans))
+    assert (made.gone, made.gone_banned) == ({"C": "red", "B": "yellow"}, {"B"})
+    assert list(made.gone) == ["C", "B"], "worst first"
+
+
+def test_trends_show_each_scored_day_of_two_weeks_and_one_of_each_week_before(tmp_path):
+    home = Home(tmp_path)
+    for back in (1, 2, 14, 15, 16, 21, 22, 170, 200):
+        scored(home, AS_OF - timedelta(days=back), {"A": 0.5})
+    scored(home, AS_OF, {"A": 0.5})
+    made = ranking(home, lake())
+    assert [(AS_OF - day.as_of).days for day in made.trend] == [170, 22, 15, 14, 2, 1, 0]
+    assert made.history.risks.shape == (6, 1)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0.001, 0.9)), max_size=4))
+def test_scores_and_records_of_later_days_change_nothing(tmp_path_factory, later):
+    home = Home(tmp_path_factory.mktemp("later"))
+    scored(home, AS_OF - timedelta(days=7), {"A": 0.5, "B": 0.1})
+    scored(home, AS_OF, {"A": 0.5, "B": 0.2})
+    days = [END - 3, *(END - 3 for _ in later)]
+    known = [END - 2, *(END + delay for delay, _ in later)]
+    calls = table("calls", {"line_id": ["A"] * len(days), "duration_s": [9.0] * len(days)}, days, known)
+    bans = table("bans", {"line_id": ["B"] * len(days)}, days, known)
+    for delay, risk in later:
+        scored(home, AS_OF + timedelta(days=delay + 1), {"A": risk})
+    made = ranking(home, lake(calls=calls, bans=bans))
+    assert made.lines["calls_7d"].tolist() == [1, 0] and made.lines["bans"].tolist() == [0, 1]
+    assert marks(made, made.bans) == [("B", 53, 1)] and sum(daily(made, "A")) == 1
+    assert len(made.trend) == 2
+
+
+def test_the_page_holds_the_top_lines_up_to_the_setting(tmp_path):
     home, ids = Home(tmp_path), identities(60)
     world = lake_of(60, calls=False)
     scored(home, AS_OF, dict(zip(ids, np.linspace(0.9, 0.0001, 60), strict=True)))
-    flagged = int((np.linspace(0.9, 0.0001, 60) >= 0.05).sum())
     assert ranking(home, world).shown == 60
-    assert ranking(home, world, most_shown=59, top=10).shown == flagged
-    assert ranking(home, world, most_shown=30, top=10).shown == 30
-    assert ranking(home, world, most_shown=59, top=58).shown == 58
+    few = ranking(home, world, settings=Settings(threads=1, report=ReportSettings(most_lines=10)))
+    assert (few.shown, len(few.lines), few.calls.shape) == (10, 60, (10, 56))
 
 
 def test_a_day_without_scores_is_one_clear_line(tmp_path):

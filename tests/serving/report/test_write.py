@@ -1,6 +1,8 @@
 import json
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from data_schemas.clock import day_number
@@ -8,15 +10,15 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.settings import Settings
 from serving import report
-from serving.actions import PLAYBOOK
+from serving.actions import PLAYBOOK, load_playbook
 from serving.report import files, page, write_report
+from serving.report.payload import NONE
+from serving.scored import LEVELS
+from tests.serving.report.large import ranking_of
+from tests.serving.report.pages import columns_of, data_of, ids_of
 from tests.serving.report.worlds import AS_OF, TableLake, identities, lake_of, save_scores, scores_of, table
 
 SETTINGS = Settings(threads=1)
-
-
-def data_of(html: str) -> dict:
-    return json.loads(html.split('<script type="application/json" id="data">')[1].split("</script>")[0])
 
 
 def small(tmp_path: Path) -> tuple[Home, TableLake]:
@@ -98,16 +100,49 @@ def test_names_cannot_end_the_script_that_holds_them(tmp_path):
     html = Path(told["files"]["html"]).read_text(encoding="utf-8")
     assert "alert(1)</script>" not in html
     data = data_of(html)
-    assert data["rows"][0]["id"] == name and data["names"]["team"] == [name]
+    assert ids_of(html) == [name] and data["names"]["team"] == [name]
 
 
-def test_a_page_of_a_thousand_lines_stays_under_three_megabytes(tmp_path):
-    home = Home(tmp_path)
-    save_scores(home, AS_OF, scores_of(identities(1000), ["rest_line"]))
-    told = write_report(home, SETTINGS, AS_OF, lake=lake_of(1000))
-    html = Path(told["files"]["html"]).read_text(encoding="utf-8")
-    assert len(html.encode()) < 3_000_000
-    assert len(data_of(html)["rows"]) == 1000
+def test_the_page_holds_every_line_as_it_was_scored(written):
+    home, told = written
+    html = (home.report_folder(AS_OF) / "ranking.html").read_text(encoding="utf-8")
+    scores = pd.read_parquet(home.scores_file(AS_OF)).sort_values("rank")
+    columns = columns_of(html)
+    assert ids_of(html) == scores["line_id"].tolist()
+    assert columns["rank"].tolist() == list(range(1, told["lines"] + 1))
+    assert [LEVELS[level] for level in columns["level"]] == scores["level"].tolist()
+    for place, days in enumerate((1, 3, 7, 14)):
+        assert columns[f"risk_{place}"] / 10_000 == pytest.approx(scores[f"risk_{days}d"], abs=0.00005)
+    assert columns["reasons"].tolist() == scores["reasons"].map(len).tolist()
+    values = [reason["value"] for reasons in scores["reasons"] for reason in reasons]
+    assert columns["reason_value"] == pytest.approx(values, rel=1e-5)
+    after = [action["risk_after"] for actions in scores["actions"] for action in actions]
+    assert columns["action_after"] / 10_000 == pytest.approx(after, abs=0.00005)
+    assert columns["calls"].reshape(300, 56)[:, -7:].sum(axis=1).tolist() == columns["calls_7d"].tolist()
+
+
+def test_a_line_shows_its_risk_on_earlier_days(written):
+    home, _ = written
+    html = (home.report_folder(AS_OF) / "ranking.html").read_text(encoding="utf-8")
+    days = [day["day"] for day in data_of(html)["trend"]]
+    assert len(days) == 9 and days[-1] == AS_OF.isoformat()
+    history = columns_of(html)["history"].reshape(8, 300)
+    names = ids_of(html)
+    for day, packed in zip(days, history, strict=False):
+        then = pd.read_parquet(home.scores_file(date.fromisoformat(day))).set_index("line_id")
+        for name, value in zip(names, packed.tolist(), strict=True):
+            if name not in then.index:
+                assert value == NONE
+            else:
+                assert LEVELS[value >> 14] == then.at[name, "level"]
+                assert (value & 0x3FFF) / 10_000 == pytest.approx(then.at[name, "risk_7d"], abs=0.00005)
+
+
+def test_a_page_of_a_hundred_thousand_lines_stays_under_thirty_megabytes():
+    playbook = {action.name: action for action in load_playbook()}
+    html = page.render(ranking_of(100_000, list(playbook)), playbook, "en")
+    assert len(html.encode()) < 30_000_000
+    assert len(ids_of(html)) == 100_000
 
 
 def test_a_playbook_of_ones_own_gives_the_words(tmp_path):

@@ -65,6 +65,12 @@ class TableLake:
             read = read.filter(read.day >= first_day)
         return read if last_day is None else read.filter(read.day <= last_day)
 
+    def days(self, table: str, before: int) -> list[int]:
+        return sorted({day for day in self.tables[table]["day"].to_pylist() if day < before}) if table in self.tables else []
+
+    def fingerprint(self, day: int) -> str:
+        return f"of {day}"
+
 
 def table(name: str, rows: dict[str, list], day: np.ndarray | list[int], known: list[int] | None = None) -> pa.Table:
     """Rows of a contract table with the system columns; columns not given are empty."""

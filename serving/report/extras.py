@@ -1,0 +1,57 @@
+"""The sections beside the ranking, each from the module that knows it: gathered once, in one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data_schemas.home import Home
+from data_schemas.settings import Settings
+from serving import appeals
+from serving.appeals import documents
+from serving.appeals.judging import Judged
+from serving.continuity import continuity
+from serving.known import Known
+from serving.scorecard import scorecard
+
+GRADES = ("maturity", "connection", "engagement", "sentiment")
+"""The grades of a line's report card, in their order."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Plain values of each section; None where there is no such section.
+
+    grades: line_id and each of GRADES ("A" to "D", None: too little is known), one row a line. write_documents: writes the
+    appeals' documents into a folder; None where there are none.
+    """
+
+    grades: pd.DataFrame | None = None
+    scorecard: dict[str, Any] | None = None
+    continuity: dict[str, Any] | None = None
+    coaching: dict[str, Any] | None = None
+    appeals: dict[str, Any] | None = None
+    write_documents: Callable[[Path], None] | None = None
+
+
+def gather(home: Home, known: Known, settings: Settings, lines: pd.DataFrame, as_of: date) -> Extras:
+    """What each section shows of one day. lines: line_id, risk_{h}d, level, team, carrier."""
+    candidates = appeals.candidates_at(home, known, settings, as_of)
+    shown = candidates[: settings.appeals.shown]
+    return Extras(
+        scorecard=scorecard(home, known, settings, as_of),
+        continuity=continuity(home, known, settings, lines, as_of),
+        appeals=appeals.overview(home, known, settings, as_of, found=candidates),
+        write_documents=partial(_write, shown, documents.source_of(known, settings, as_of)) if shown else None,
+    )
+
+
+def _write(candidates: list[Judged], source: documents.Source, folder: Path) -> None:
+    for one in candidates:
+        documents.write(one, source, folder, suffixes=("html",))
