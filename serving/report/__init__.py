@@ -57,7 +57,8 @@ def write_report(
         tell("ranking.html", 0.4)
         (work / FILES[0]).write_text(page.render(ranking, playbook, settings.language), encoding="utf-8")
         tell("ranking.xlsx", 0.5)
-        files.write_xlsx(work / FILES[1], ranking, playbook, settings.language)
+        sections = {name: getattr(ranking.extras, name) for name in files.SHEETS}
+        files.write_xlsx(work / FILES[1], ranking, playbook, settings.language, sections)
         tell("ranking.csv", 0.9)
         files.write_csv(work / FILES[2], ranking, playbook, settings.language)
         write_documents = ranking.extras.write_documents

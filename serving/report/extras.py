@@ -16,7 +16,9 @@ from data_schemas.settings import Settings
 from serving import appeals
 from serving.appeals import documents
 from serving.appeals.judging import Judged
+from serving.coaching import coaching
 from serving.continuity import continuity
+from serving.grades import grades
 from serving.known import Known
 from serving.scorecard import scorecard
 
@@ -45,8 +47,10 @@ def gather(home: Home, known: Known, settings: Settings, lines: pd.DataFrame, as
     candidates = appeals.candidates_at(home, known, settings, as_of)
     shown = candidates[: settings.appeals.shown]
     return Extras(
+        grades=grades(known),
         scorecard=scorecard(home, known, settings, as_of),
         continuity=continuity(home, known, settings, lines, as_of),
+        coaching=coaching(known, settings),
         appeals=appeals.overview(home, known, settings, as_of, found=candidates),
         write_documents=partial(_write, shown, documents.source_of(known, settings, as_of)) if shown else None,
     )
