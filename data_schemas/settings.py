@@ -304,14 +304,6 @@ class Settings(BaseSettings):
             raise ValueError("`ban` and `action` are needed while levels.mode is `cost`")
         return costs
 
-    @field_validator("costs")
-    @classmethod
-    def _known_in_cost_mode(cls, costs: CostSettings, info: ValidationInfo) -> CostSettings:
-        levels = info.data.get("levels")
-        if levels is not None and levels.mode == "cost" and costs.ban is None:
-            raise ValueError("`ban` and `action` are needed while levels.mode is `cost`")
-        return costs
-
     @classmethod
     def settings_customise_sources(
         cls,
