@@ -11,6 +11,7 @@
   const headline = () => {
     const week = card && card.last && card.weeks.find((one) => one.as_of === card.last.as_of);
     if (!week) return null;
+    if (week.hindsight) return { main: "–", sub: t("that week's list was made later, so it warned nobody"), final: true };
     return {
       main: week.bans ? t("{hits} of {bans}", { hits: number(week.hits), bans: number(week.bans) }) : t("no bans"),
       sub: week.bans ? t("bans warned of; {n} flagged without a ban", { n: number(week.false_alarms) }) : tn("{n} line was flagged", "{n} lines were flagged", week.flagged),
@@ -26,7 +27,9 @@
       parts.push(t("From {from} to {to}, {bans} lines were banned. The list had warned of {hits} of them; {misses} were scored but not on it.", { ...from, bans: number(week.bans), hits: number(week.hits), misses: number(week.misses) }));
       parts.push(t("Of {flagged} lines on the list, {n} were not banned.", { flagged: number(week.flagged), n: number(week.false_alarms) }));
     }
+    if (week.unscored) parts.push(tn("{n} banned line had not been scored.", "{n} banned lines had not been scored.", week.unscored));
     if (week.warning) parts.push(tn("Half of the warnings came {n} day or more before the ban.", "Half of the warnings came {n} days or more before the ban.", Math.round(week.warning[1])));
+    if (week.hindsight) parts.push(t("This list was made later, by a model that had learnt from what came: it warned nobody."));
     if (!card.last.final) parts.push(t("Not final: bans of that week can still become known."));
     return words.sentences(parts);
   };

@@ -283,6 +283,15 @@ def test_each_section_says_what_its_module_found(pages, open_page):
     assert page.locator("#view-appeals a[href='appeals/appeal-B1-en.html']").count() == 2
 
 
+def test_a_list_made_later_is_no_warning_in_the_headline(pages, open_page, tmp_path):
+    html = pages(100).read_text(encoding="utf-8")
+    path = tmp_path / "later.html"
+    path.write_text(html.replace('"hindsight":false', '"hindsight":true'), encoding="utf-8")
+    page = open_page(path)
+    assert (page.locator("#last-main").inner_text(), "made later" in page.locator("#last-sub").inner_text()) == ("–", True)
+    assert "it warned nobody" in go(page, "scorecard")
+
+
 def test_a_section_without_anything_is_one_quiet_sentence(tmp_path, open_page):
     home = Home(tmp_path)
     save_scores(home, AS_OF, scores_of(["A"], ["rest_line"]))
