@@ -18,11 +18,12 @@ from serving.appeals import documents
 from serving.appeals.judging import Judged
 from serving.coaching import coaching
 from serving.continuity import continuity
+from serving.grades import GRADES as REPORT_CARD
 from serving.grades import grades
 from serving.known import Known
 from serving.scorecard import scorecard
 
-GRADES = ("maturity", "connection", "engagement", "sentiment")
+GRADES = tuple(REPORT_CARD)
 """The grades of a line's report card, in their order."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from data_schemas.clock import day_number
 from serving.actions import Action
+from serving.grades import GRADES as REPORT_CARD
 from serving.report.data import FLAGGED, KINDS, LEVELS, WEEKS, DayTotals, PerLine, Ranking
 from serving.report.extras import GRADES
 from serving.report.history import level_places
@@ -27,7 +29,6 @@ SHARE = 10_000
 """Shares are kept as whole numbers of so many."""
 NONE = 65_535
 """No value, in a column of uint16."""
-GRADE_WORDS = {name: {"label": name, "about": name, "letters": dict.fromkeys("ABCD", name)} for name in GRADES}
 _LEVEL_BITS = 14
 _PLAN = ("daily_calls", "rest_days", "from", "to", "leave_out")
 
@@ -64,7 +65,7 @@ def payload(ranking: Ranking, playbook: dict[str, Action]) -> tuple[dict[str, An
         "actions": actions,
         "plans": plans,
         "grades": [name for name in GRADES if ranking.lines[name].notna().any()],
-        "gradeWords": GRADE_WORDS,
+        "gradeWords": {name: asdict(grade) for name, grade in REPORT_CARD.items()},
         "groups": {kind: groups(ranking, kind) for kind in KINDS},
         "families": families(ranking),
         "sections": {name: getattr(ranking.extras, name) for name in ("scorecard", "continuity", "coaching", "appeals")},
@@ -118,20 +119,17 @@ def families(ranking: Ranking) -> list[dict[str, Any]]:
     return [{"name": str(name), "label": _family(str(name)), "lines": int(count)} for name, count in counts.items()]
 
 
-def total_interval(ranking: Ranking) -> list[float] | None:
-    """The bans to expect of all lines within the headline horizon, at the least and at the most; None where nothing says.
+def total_interval(ranking: Ranking) -> list[int] | None:
+    """The bans to expect of all lines within the headline horizon, at the least and at the most.
 
-    From scoring's summary, or from the plan of capacity where its first week is the headline horizon.
+    None where the scores do not say how bans cluster, which alone makes a range worth telling.
     """
-    for entry in ranking.summary.get("bans_by") or []:
-        if entry.get("by") == "total":
-            return [entry["low"], entry["high"]]
     plan = ranking.extras.continuity
     weeks = [7 * week for week in plan["weeks"]] if plan else []
-    if plan and plan.get("total") and ranking.headline in weeks:
-        place = weeks.index(ranking.headline)
-        return [plan["total"]["low"][place], plan["total"]["high"][place]]
-    return None
+    if not plan or not ranking.summary.get("spread") or ranking.headline not in weeks:
+        return None
+    place = weeks.index(ranking.headline)
+    return [plan["total"]["low"][place], plan["total"]["high"][place]]
 
 
 def _lines(packer: Packer, ranking: Ranking) -> dict[str, list[str]]:

@@ -4,18 +4,17 @@
   const { data, words, lines, table, parts, charts } = window.bancast;
   const { t, tn, pick, dayBefore } = words;
   const { get } = window.bancast.dom;
-  const FORMULA = /^ *[=+\-@\t\r\n＝＋－＠]/;
-
-  // A text that no spreadsheet runs, as serving/report/files.py guards it.
-  const guarded = (text) => (FORMULA.test(text) ? "'" + text : text);
+  // A text that no spreadsheet runs, as serving/report/files.py guards it: by the same signs.
+  const FORMULA = /(^|[;\t\r\n])(?=[\s"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*[=+\-@＝＋－＠])|^(?=[\t\r\n])/g;
+  const guarded = (text) => text.replace(FORMULA, (_, before) => (before || "") + "'");
   const quoted = (text) => (/[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);
   const field = (value) => (value === null || value === undefined ? "" : typeof value === "number" ? String(value) : quoted(guarded(value)));
 
   const heads = () => [
     t("Rank"), t("Line"), t("Level"), ...data.horizons.map((days) => t("Risk within {n} days", { n: days })), t("Team"), t("Carrier"), t("Number pool"),
-    t("Listed since"), t("Days on list"), t("New on the list"), ...[1, 2, 3].map((n) => t("Reason {n}", { n })),
-    ...[1, 2, 3].flatMap((n) => [t("Action {n}", { n }), t("Expected risk after {n}", { n })]), ...data.grades.map(parts.gradeName),
-    t("Calls, 7 days"), t("Talk time, 7 days (s)"), t("Complaints, 28 days"), t("Bans so far"),
+    t("Listed since"), t("Days on the list"), t("New on the list"), ...[1, 2, 3].map((n) => t("Reason {n}", { n })),
+    ...[1, 2, 3].flatMap((n) => [t("Action {n}", { n }), t("Plan {n}", { n }), t("Expected risk after {n}", { n })]), ...data.grades.map(parts.gradeName),
+    t("Calls at stake, 7 days"), t("Talk time at stake, 7 days (s)"), t("Complaints, 28 days"), t("Bans so far"),
   ];
   const reasonText = (reason) => {
     const { family, doc, value, usual } = parts.reasonWords(reason);
@@ -26,7 +25,7 @@
     row.rank, row.id, charts.levelName(row.level), ...row.risk, ...lines.KINDS.map((kind) => row.groups[kind]),
     row.listed === null ? null : dayBefore(row.listed), row.listed, row.isNew ? t("new") : null,
     ...fill(row.reasons.map(reasonText), 3),
-    ...fill(row.actions.flatMap(({ action, after }) => [pick(action.title), after]), 6),
+    ...fill(row.actions.flatMap(({ action, plan, after }) => [pick(action.title), parts.planWords(plan).join(t(", ")) || null, after]), 9),
     ...row.grades.map(({ letter }) => letter || null), row.calls7, row.talk7, row.complaints28, row.bansEver,
   ];
 

@@ -29,10 +29,10 @@
     if (!plan) return [];
     const [calls, rest, from, to, out] = plan;
     return [
-      rest !== null && rest > 0 ? tn("no calls for {n} day", "no calls for {n} days", rest) : "",
+      rest !== null && rest > 0 ? tn("rest for {n} day", "rest for {n} days", rest) : "",
       calls !== null ? tn("at most {n} call a day", "at most {n} calls a day", calls) : "",
-      from !== null && to !== null ? t("calls only from {from} to {to}", { from, to }) : "",
-      out !== null && out > 0 ? tn("no call to the {n} person who had complained", "no call to the {n} people who had complained", out) : "",
+      from !== null && to !== null ? t("call between {start} and {end}", { start: from, end: to }) : "",
+      out !== null && out > 0 ? tn("leave out {n} number", "leave out {n} numbers", out) : "",
     ].filter(Boolean);
   };
 

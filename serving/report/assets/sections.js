@@ -52,14 +52,14 @@
     el("ul", {}, ...standsOut(row).map((measure) => {
       const one = row.measures[measure.name];
       return el("li", {}, t(measure.label) + t(": "), el("b", { text: quantity(measure.unit, one.value) }), " ",
-        el("span", { class: "small", text: t("(usual {usual}; likely between {low} and {high})", { usual: quantity(measure.unit, one.usual), low: quantity(measure.unit, one.low), high: quantity(measure.unit, one.high) }) }));
+        el("span", { class: "small", text: t("usual {usual}; {ratio} as much, likely {low} to {high}", { usual: quantity(measure.unit, one.usual), ...Object.fromEntries(["ratio", "low", "high"].map((key) => [key, quantity("times", one[key])])) }) }));
     })));
   const talkPart = (rows, title, first, none) => {
     const out = rows.filter((row) => standsOut(row).length);
     const heads = [first, t("Calls"), ...coaching.measures.map((measure) => t(measure.label))];
     const cells = rows.map((row) => [name(row), number(row.calls), ...coaching.measures.map((measure) => {
       const one = row.measures[measure.name];
-      return !one || one.value === null ? "–" : one.stands_out ? el("b", { text: quantity(measure.unit, one.value) + " ◀" }) : quantity(measure.unit, one.value);
+      return !one || one.value === null ? "–" : one.stands_out ? el("b", { text: "◀ " + quantity(measure.unit, one.value) }) : quantity(measure.unit, one.value);
     })]);
     return el("section", { class: "panel" }, el("h3", { text: title }), out.length ? el("ul", { class: "talks" }, ...out.map(talkItem)) : parts.quiet(none),
       rows.length ? el("details", {}, el("summary", { text: t("All of them as a table") }), parts.table(heads, cells, title)) : null);
@@ -70,7 +70,7 @@
     host.replaceChildren(
       el("p", { class: "lead", text: tn("Who differs from the others over {n} day by more than chance: a talk with them helps more lines than one.", "Who differs from the others over {n} days by more than chance: a talk with them helps more lines than one.", coaching.days) }),
       el("div", { class: "line-grid two" }, talkPart(coaching.teams, t("Teams"), t("Team"), t("No team stands out.")), talkPart(coaching.agents, t("Agents"), t("Agent"), t("No agent stands out."))),
-      el("p", { class: "caveat", text: t("◀ differs from the usual by more than chance. Numbers begin a talk; they are no verdict on a person.") }), ...note(coaching));
+      ...note(coaching));
     return null;
   };
 

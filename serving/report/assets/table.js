@@ -73,7 +73,7 @@
   const cells = {
     rank: (row) => number(row.rank),
     id: (row) => [parts.lineLink(row.id), row.isNew ? el("span", { class: "badge", text: t("new") }) : null,
-      el("div", { class: "where", text: row.where }), el("div", { class: "brief" }, ...whyParts(row))],
+      el("div", { class: "where", text: row.where })],
     level: (row) => [parts.levelChip(row.level),
       row.isUp ? el("div", { class: "was", text: t("↑ was {level}", { level: charts.levelName(row.levelBefore) }) }) : null,
       row.level > 0 && row.daysToRed !== null && row.daysToRed <= 30 ? el("div", { class: "was", text: tn("red in {n} day", "red in {n} days", row.daysToRed) }) : null],
@@ -90,8 +90,11 @@
   };
   const rowOf = (place, shown) => {
     const row = lines.at(place);
-    return el("tr", { class: "line " + data.levels[row.level][0] }, ...shown.map((column) =>
-      el(column.key === "id" ? "th" : "td", { class: column.cls, scope: column.key === "id" ? "row" : null }, ...[].concat(cell(column, row)))));
+    // The roles keep the table a table where a phone lays its rows out as a grid.
+    return el("tr", { class: "line " + data.levels[row.level][0], role: "row" }, ...shown.map((column) => {
+      const head = column.key === "id";
+      return el(head ? "th" : "td", { class: column.cls, scope: head ? "row" : null, role: head ? "rowheader" : "cell" }, ...[].concat(cell(column, row)));
+    }));
   };
 
   const select = () => {
@@ -143,7 +146,7 @@
   const drawHeads = (shown) => {
     get("heads").replaceChildren(...shown.map((column) => {
       const sorted = column.key !== "" && column.key === state.sort;
-      const head = el("th", { scope: "col", class: column.cls.replace(/^id$/, ""), "aria-sort": sorted ? (state.down ? "descending" : "ascending") : null });
+      const head = el("th", { scope: "col", role: "columnheader", class: column.cls.replace(/^id$/, ""), "aria-sort": sorted ? (state.down ? "descending" : "ascending") : null });
       const sub = column.sub ? el("span", { class: "head-sub", text: column.sub }) : null;
       if (!column.key) return head.append(el("span", { text: column.head })), head;
       const button = el("button", { type: "button", "data-sort": column.key }, column.head, ...(sub ? [sub] : []));
@@ -236,7 +239,7 @@
   };
 
   window.bancast.table = {
-    draw, drawFilters, listen, only, columns, whyParts,
+    draw, drawFilters, listen, only, columns,
     found: () => found,
     // The lines before and after one, in the order shown; -1 where there is none.
     beside: (place) => {

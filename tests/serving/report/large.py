@@ -63,7 +63,7 @@ def ranking_of(count: int, playbook: list[str], seed: int = 1, extras: Extras | 
         complaints=_marks(rng, count, 0.6),
         bans=_marks(rng, count, 0.05),
         gone_banned=set(),
-        summary={"trained_until": "2026-10-26"},
+        summary={"trained_until": "2026-10-26", "spread": {"all": 0.04}},
         extras=extras,
     )
 

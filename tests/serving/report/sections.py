@@ -89,15 +89,9 @@ def coaching(anybody: bool = True) -> dict[str, Any]:
     def row(name: str, team: str | None, value: float) -> dict[str, Any]:
         out = anybody and value > 0.4
         measures = {
-            "short": {
-                "value": value,
-                "usual": 0.22,
-                "low": value - 0.04,
-                "high": value + 0.04,
-                "ratio": value / 0.22,
-                "stands_out": out,
-            },
-            "talk": {"value": 44.0, "usual": 41.0, "low": 38.0, "high": 50.0, "ratio": 1.07, "stands_out": False},
+            "short": {"value": value, "usual": 0.22, "ratio": value / 0.22, "low": 1.7, "high": 2.4, "stands_out": out},
+            "talk": {"value": 44.0, "usual": 41.0, "ratio": 1.07, "low": 0.9, "high": 1.3, "stands_out": False},
+            "complaints": {"value": None, "usual": None, "ratio": None, "low": None, "high": None, "stands_out": False},
         }
         return {"name": name, "team": team, "calls": 5400, "lines": 48, "measures": measures}
 
@@ -106,6 +100,7 @@ def coaching(anybody: bool = True) -> dict[str, Any]:
         "measures": [
             {"name": "short", "label": "answered calls shorter than 5 s, share of answered", "unit": "share"},
             {"name": "talk", "label": "average talk time of answered calls", "unit": "s"},
+            {"name": "complaints", "label": "complaints per 1,000 calls", "unit": "per 1,000 calls"},
         ],
         "teams": [row(team, None, 0.2 + 0.05 * place) for place, team in enumerate(TEAMS)],
         "agents": [row(f"agent {place}", TEAMS[place], 0.2 + 0.05 * place) for place in range(6)],

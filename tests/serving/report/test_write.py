@@ -10,11 +10,12 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.settings import Settings
 from serving import report
-from serving.actions import PLAYBOOK, load_playbook
+from serving.actions import PLAYBOOK
+from serving.report import data as data_module
 from serving.report import files, page, write_report
+from serving.report.extras import Extras
 from serving.report.payload import NONE
 from serving.scored import LEVELS
-from tests.serving.report.large import ranking_of
 from tests.serving.report.pages import columns_of, data_of, ids_of
 from tests.serving.report.worlds import AS_OF, TableLake, identities, lake_of, save_scores, scores_of, table
 
@@ -138,9 +139,8 @@ def test_a_line_shows_its_risk_on_earlier_days(written):
                 assert (value & 0x3FFF) / 10_000 == pytest.approx(then.at[name, "risk_7d"], abs=0.00005)
 
 
-def test_a_page_of_a_hundred_thousand_lines_stays_under_thirty_megabytes():
-    playbook = {action.name: action for action in load_playbook()}
-    html = page.render(ranking_of(100_000, list(playbook)), playbook, "en")
+def test_a_page_of_a_hundred_thousand_lines_stays_under_thirty_megabytes(pages):
+    html = pages(100_000).read_text(encoding="utf-8")
     assert len(html.encode()) < 30_000_000
     assert len(ids_of(html)) == 100_000
 
@@ -154,6 +154,47 @@ def test_a_playbook_of_ones_own_gives_the_words(tmp_path):
     own.write_text(own.read_text(encoding="utf-8").replace("title.zh", "title.xx"), encoding="utf-8")
     with pytest.raises(BadInput, match=r"own.toml: action `stop_calling_complainers` lacks title.zh"):
         write_report(home, Settings(threads=1, actions={"playbook": own}), AS_OF, lake=lake)
+
+
+def test_expected_bans_have_the_interval_that_scoring_and_capacity_worked_out(written):
+    home, told = written
+    data = data_of((home.report_folder(AS_OF) / "ranking.html").read_text(encoding="utf-8"))
+    ranges = {group["name"]: group["range"] for group in data["groups"]["carrier"]}
+    assert ranges == {"North Telecom": [5, 14], "Harbour Mobile": None, "Lakeside Voice": None}
+    low, high = data["interval"]
+    assert low < told["expected_bans"] < high
+
+
+def test_a_first_day_without_anything_beside_it_has_every_section_empty(tmp_path):
+    home = Home(tmp_path)
+    save_scores(home, AS_OF, scores_of(["A"], ["rest_line"]))
+    told = write_report(home, SETTINGS, AS_OF, lake=TableLake())
+    data = data_of(Path(told["files"]["html"]).read_text(encoding="utf-8"))
+    sections = data["sections"]
+    assert sections["scorecard"]["weeks"] == [] and sections["scorecard"]["last"] is None
+    assert sections["appeals"]["candidates"] == sections["appeals"]["cases"] == []
+    assert data["previous"] is None and data["groups"]["team"][0]["name"] is None
+
+
+def test_documents_of_bans_worth_an_appeal_lie_beside_and_leave_with_them(tmp_path, monkeypatch):
+    home, lake = small(tmp_path)
+    names = ["b1-zh.html", "b1-en.html"]
+    monkeypatch.setattr(data_module, "gather", lambda *_: Extras(write_documents=lambda folder: _write(folder, names)))
+    folder = home.report_folder(AS_OF)
+    told = write_report(home, SETTINGS, AS_OF, lake=lake)
+    assert told["files"]["appeals"] == str(folder / "appeals")
+    assert sorted(path.name for path in (folder / "appeals").iterdir()) == sorted(names)
+    names[:] = ["b2-en.html"]
+    write_report(home, SETTINGS, AS_OF, lake=lake)
+    assert [path.name for path in (folder / "appeals").iterdir()] == names
+    names.clear()
+    told = write_report(home, SETTINGS, AS_OF, lake=lake)
+    assert "appeals" not in told["files"] and not (folder / "appeals").exists()
+
+
+def _write(folder: Path, names: list[str]) -> None:
+    for name in names:
+        (folder / name).write_text(name)
 
 
 def test_a_group_sums_its_lines(written):
