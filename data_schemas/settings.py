@@ -10,7 +10,17 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from data_schemas.errors import BadInput
@@ -89,9 +99,10 @@ class RuleSettings(_Section):
 class LevelSettings(_Section):
     """What makes a line red, orange or yellow."""
 
-    mode: Literal["threshold", "capacity", "promise"] = Field(
+    mode: Literal["threshold", "capacity", "promise", "cost"] = Field(
         default="threshold",
-        description="By probability, by how many lines ops can handle, or red from where the model promises its precision.",
+        description="By probability, by how many lines ops can handle, red from where the model promises its precision, or red"
+        " from where acting costs less than the bans it prevents.",
     )
     red: float = Field(default=0.30, ge=0, le=1, description="Headline risk from which a line is red.")
     orange: float = Field(default=0.15, ge=0, le=1, description="Headline risk from which a line is orange.")
@@ -101,6 +112,46 @@ class LevelSettings(_Section):
     red_lines: int = Field(default=20, ge=0, description="Lines that can be red, by rank, in capacity mode.")
     orange_lines: int = Field(default=50, ge=0, description="Further lines that can be orange in capacity mode.")
     yellow_lines: int = Field(default=100, ge=0, description="Further lines that can be yellow in capacity mode.")
+
+
+class CostSettings(_Section):
+    """What a ban costs and what acting on a line costs; both or neither are given."""
+
+    ban: float | None = Field(
+        default=None, gt=0, description="Cost of one ban, in any currency: customers and calls lost, the appeal, a new line."
+    )
+    action: float | None = Field(
+        default=None, gt=0, description="Cost of acting on one line for a week, in the same currency; calls not placed count."
+    )
+    effect: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of bans that acting on a line prevents: an assumption, until you have tried it.",
+    )
+    orange: float = Field(
+        default=0.5, gt=0, le=1, description="Share of red's risk from which a line is orange, in cost mode: half pays half."
+    )
+    yellow: float = Field(
+        default=0.25, gt=0, le=1, description="Share of red's risk from which a line is yellow, in cost mode: a quarter."
+    )
+    currency: str | None = Field(default=None, description="What the costs are in, as it should be shown.")
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> CostSettings:
+        if (self.ban is None) != (self.action is None):
+            raise ValueError("`ban` and `action` say something only together, give both")
+        return self
+
+
+class CoachingSettings(_Section):
+    """When a team or an agent stands out from comparable ones."""
+
+    ratio: float = Field(default=1.2, ge=1, description="How many times what is usual it is at the least.")
+    false_share: float = Field(
+        default=0.05, gt=0, lt=1, description="Share of those that stand out that may do so by chance (false discovery rate)."
+    )
+    min_calls: int = Field(default=200, ge=1, description="Calls in 28 days below which nobody stands out.")
 
 
 class WatchSettings(_Section):
@@ -195,8 +246,18 @@ class Settings(BaseSettings):
     train: TrainSettings = TrainSettings()
     rule: RuleSettings = RuleSettings()
     levels: LevelSettings = LevelSettings()
+    costs: CostSettings = CostSettings()
+    coaching: CoachingSettings = CoachingSettings()
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
+
+    @field_validator("costs")
+    @classmethod
+    def _known_in_cost_mode(cls, costs: CostSettings, info: ValidationInfo) -> CostSettings:
+        levels = info.data.get("levels")
+        if levels is not None and levels.mode == "cost" and costs.ban is None:
+            raise ValueError("`ban` and `action` are needed while levels.mode is `cost`")
+        return costs
 
     @classmethod
     def settings_customise_sources(

@@ -22,6 +22,7 @@ from models.labels import label_name
 from models.replay import CHAMPION, FROZEN, LOGISTIC, MODEL, RULE, Learned, Replay
 from models.resampling import AveragePrecision, draws, interval
 from models.watch import policy_alarms, told_by
+from serving.published import levels_by_cost
 
 WHO = (MODEL, CHAMPION, FROZEN, LOGISTIC, RULE)
 PROBABLE = (MODEL, CHAMPION, FROZEN, LOGISTIC)
@@ -262,8 +263,11 @@ def _red(rows: pd.DataFrame, settings: Settings) -> dict[str, Any]:
     """Lines at or above the red level, how many of them were banned, and what the models promised of them."""
     risk = rows[_column(MODEL, settings.train.headline)].to_numpy(dtype="float64")
     label = rows[label_name(settings.train.headline)].to_numpy(dtype="float64")
-    red = risk >= settings.levels.red
-    found: dict[str, Any] = {"level": settings.levels.red, "rows": int(red.sum()), "banned": int(label[red].sum())}
+    level = settings.levels.red
+    if settings.levels.mode == "cost":
+        level = levels_by_cost(settings.costs.model_dump(), settings.train.headline)["red"]
+    red = risk >= level
+    found: dict[str, Any] = {"level": level, "rows": int(red.sum()), "banned": int(label[red].sum())}
     found["expected"] = float(risk[red].sum())
     at = rows["promised_from"].to_numpy(dtype="float64")
     kept = risk >= at  # NaN: nothing was promised

@@ -135,7 +135,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter
         promise = promises(risk, outcome[own], days[own], groups["carrier"][own], headline, levels.promise, levels.confidence)
         spread = {
             name: estimate_dispersion(risk, outcome[own], data.weight[own], days[own], group[own], headline)
-            for name, group in groups.items()
+            for name, group in {**groups, "all": np.zeros(len(days))}.items()
         }
         return {"promise": promise, "spread": spread}
 
@@ -210,7 +210,8 @@ def _folds_in_time(rows: np.ndarray, days: np.ndarray, outcome: np.ndarray, leng
 
 def common_meta(settings: Settings) -> dict[str, Any]:
     """What every model.json says."""
-    return {"seed": settings.train.seed, "levels": settings.levels.model_dump(), "notes": []}
+    levels = {**settings.levels.model_dump(), "costs": settings.costs.model_dump()}
+    return {"seed": settings.train.seed, "levels": levels, "notes": []}
 
 
 def flat_settings(settings: Settings) -> dict[str, Any]:

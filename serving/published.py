@@ -144,6 +144,8 @@ class Forecast:
         risks = self._risks(margins)
         ranks = self._ranks(frame[key], days, risks[:, self.headline], margins[:, : self.headline + 1].mean(axis=1))
         chosen = {**self.meta["levels"], **(levels or {})}
+        if chosen["mode"] == "cost":
+            chosen |= levels_by_cost(chosen["costs"], self.meta["headline"])
         colours = _levels(chosen, risks[:, self.headline], ranks, self._promised(frame))
         usual = self._usual(frame)
         reasons, actions = self._advice(values, usual, risks[:, self.headline], colours)
@@ -437,8 +439,18 @@ def _check(meta: dict[str, Any]) -> None:
             raise ValueError("model.json: each limit of the rule must be above 0 and of a listed feature")
 
 
+def levels_by_cost(costs: dict[str, float], headline: int) -> dict[str, float]:
+    """Risks of red, orange and yellow: red where acting costs what the bans that it prevents do, the others from shares of it.
+
+    costs: ban, action (one line for a week), effect (share of bans that acting prevents), orange, yellow (shares of red). May
+    be above 1: acting never pays. headline: days ahead; a finished table's 0 takes the cost of acting for that of its horizon.
+    """
+    red = costs["action"] * (headline / 7 or 1.0) / (costs["ban"] * costs["effect"])
+    return {"red": red, "orange": red * costs["orange"], "yellow": red * costs["yellow"]}
+
+
 def _levels(levels: dict[str, Any], risk: np.ndarray, ranks: np.ndarray, promised: np.ndarray) -> np.ndarray:
-    """red, orange, yellow or green for each row: by headline risk, or by rank in capacity mode.
+    """red, orange, yellow or green for each row: by headline risk (in cost mode too), or by rank in capacity mode.
 
     In promise mode red begins where the model promises its precision (n,), so that there may be no red line at all.
     """

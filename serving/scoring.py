@@ -89,6 +89,7 @@ def score_day(
         "as_of": as_of.isoformat(),
         **_summary(forecast, version, alias, scores, f"risk_{forecast.meta['headline']}d"),
         "bans_by": _bans_by(scores, table, forecast),
+        "spread": forecast.meta.get("spread", {}),
         "data_fingerprint": scores["data_fingerprint"].iloc[0],
         "trained_until": forecast.meta.get("trained_until"),
         "missing_features": missing_features(table, wanted),
@@ -187,7 +188,8 @@ def to_arrow(scores: pd.DataFrame, forecast: Forecast) -> pa.Table:
 
 def levels_over(settings: Settings) -> dict[str, Any]:
     """What the settings say of levels, where they say anything: over what the model was published with."""
-    return {key: getattr(settings.levels, key) for key in settings.levels.model_fields_set}
+    costs = {} if settings.costs.ban is None else {"costs": settings.costs.model_dump()}
+    return {key: getattr(settings.levels, key) for key in settings.levels.model_fields_set} | costs
 
 
 def _features(forecast: Forecast, version: Version) -> list[Feature]:

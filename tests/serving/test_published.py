@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.published import Forecast, days_until
+from serving.published import Forecast, days_until, levels_by_cost
 from tests.serving.bundles import ACTIONS, FEATURES, HORIZONS, as_table, lines, rule_bundle, sealed, table_bundle, time_bundle
 
 NAMES = [name for name, _, _ in FEATURES]
@@ -199,6 +199,27 @@ def test_levels_follow_thresholds_or_the_lines_that_ops_can_handle(forecasts):
     by_rank = forecast.score(frame, levels={"mode": "capacity"}).sort_values("rank")["level"].tolist()
     assert by_rank == ["red"] * 2 + ["orange"] * 3 + ["yellow"] * 4 + ["green"] * 291
     assert set(forecast.score(frame, levels={"red": 0.0})["level"]) == {"red"}
+
+
+COSTS = {"ban": 1000.0, "action": 60.0, "effect": 0.5, "orange": 0.5, "yellow": 0.25}
+
+
+def test_by_cost_a_line_is_red_from_where_acting_costs_what_it_saves(forecasts):
+    forecast, frame = forecasts["time"], lines(300, seed=7)
+    scores = forecast.score(frame, levels={"mode": "cost", "costs": COSTS})
+    risk = scores["risk_7d"].to_numpy()
+    pays = risk * COSTS["effect"] * COSTS["ban"] >= COSTS["action"]
+    assert 0 < pays.sum() < 300
+    np.testing.assert_array_equal(scores["level"] == "red", pays)
+    np.testing.assert_array_equal(scores["level"].isin(["red", "orange"]), risk >= 0.06)
+    np.testing.assert_array_equal(scores["level"] == "green", risk < 0.03)
+    np.testing.assert_array_equal(scores["days_to_red"], days_until(forecast.risks(frame), HORIZONS, 0.12))
+    never = forecast.score(frame, levels={"mode": "cost", "costs": COSTS | {"action": 9000.0}})
+    assert "red" not in set(never["level"]) and never["days_to_red"].isna().all()
+
+
+def test_acting_for_two_weeks_costs_twice_what_it_does_for_one():
+    assert [levels_by_cost(COSTS, days)["red"] for days in (7, 14, 0)] == pytest.approx([0.12, 0.24, 0.12])
 
 
 def test_a_line_is_red_when_the_days_until_red_are_within_the_headline(forecasts):

@@ -212,6 +212,27 @@ def test_the_settings_move_levels_where_they_say_anything(home: Home, bundle: Pa
     assert summary["levels"] == {"red": 1, "orange": 3, "yellow": 4, "green": summary["lines"] - 8}
 
 
+def test_levels_by_cost_come_from_the_settings_alone(home: Home, bundle: Path, features_kept: None):
+    path, summary = run(home, bundle, day(DAYS), levels={"mode": "cost"}, costs={"ban": 100, "action": 10, "effect": 0.4})
+    found = pq.ParquetFile(path).read().to_pandas()
+    assert summary["levels"]["red"] == (found["risk_7d"] >= 0.25).sum() > 0
+    assert summary["levels"]["green"] == (found["risk_7d"] < 0.0625).sum()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"levels": {"mode": "cost"}}, "`ban` and `action` are needed while levels.mode is `cost`"),
+        ({"costs": {"ban": 100}}, "give both"),
+        ({"costs": {"ban": 100, "action": 1, "effect": 0}}, "setting `costs.effect`"),
+    ],
+)
+def test_costs_that_say_nothing_are_refused(tmp_path: Path, given: dict, words: str):
+    with pytest.raises(BadInput) as caught:
+        disk.settings(tmp_path, **given)
+    assert words in str(caught.value) and "setting `costs" in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_a_crash_while_writing_leaves_the_last_good_scores(
     home: Home, bundle: Path, features_kept: None, monkeypatch: pytest.MonkeyPatch
 ):
