@@ -85,14 +85,16 @@ def among_listed(path: Path, lines: pa.Array) -> np.ndarray:
     return np.asarray(pc.is_in(lines, listed.combine_chunks()).to_numpy(zero_copy_only=False))
 
 
-def trained_until(path: Path) -> str | None:
-    """The day before which everything was known that the model of a scores file has learnt from; None when nothing says so.
-
-    From the summary that scoring leaves beside its scores.
-    """
+def summary_of(path: Path) -> dict[str, Any]:
+    """The summary that scoring leaves beside a scores file; empty where it cannot be read."""
     try:
-        summary: dict[str, Any] = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
+        found = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    value = summary.get("trained_until")
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def trained_until(path: Path) -> str | None:
+    """The day before which everything was known that the model of a scores file has learnt from; None when nothing says so."""
+    value = summary_of(path).get("trained_until")
     return str(value) if value else None
