@@ -67,6 +67,16 @@ def permitted_hours(engine: Engine, lake: Lake, settings: Settings, first_day: i
     )
 
 
+def outside(second: ir.NumericValue, opens: ir.NumericValue, closes: ir.NumericValue) -> ir.BooleanValue:
+    """Whether a second of the day is outside hours, which may run past midnight; all day is permitted where both ends are one."""
+    within = ibis.cases(
+        (opens == closes, True),
+        (opens < closes, (second >= opens) & (second < closes)),
+        else_=(second >= opens) | (second < closes),
+    )
+    return ~within
+
+
 def complainers(engine: Engine, lake: Lake, last_day: int) -> ir.Table:
     """Who had complained, as it was known at the time: complainer, complained_at, until_day (exclusive).
 
@@ -126,12 +136,7 @@ class Surroundings:
         opens = seen.opens.fill_null(self._default[0])
         closes = seen.closes.fill_null(self._default[1])
         seen = seen.mutate(opens=opens, closes=closes)
-        within = ibis.cases(
-            (seen.opens == seen.closes, True),
-            (seen.opens < seen.closes, (seen.local_second >= seen.opens) & (seen.local_second < seen.closes)),
-            else_=(seen.local_second >= seen.opens) | (seen.local_second < seen.closes),
-        )
-        seen = seen.mutate(off_hours=~within).drop("opens", "closes", "carrier")
+        seen = seen.mutate(off_hours=outside(seen.local_second, seen.opens, seen.closes)).drop("opens", "closes", "carrier")
         known = [
             seen.callee_id == complained.complainer,
             complained.complained_at < seen.started_at,
