@@ -74,6 +74,7 @@ def column(page, name: str) -> list[str]:
 def go(page, view: str) -> str:
     """Follow the link to a view; its text."""
     page.click(f'#views a[href="#view={view}"]')
+    page.wait_for_selector(f"#view-{view}:not([hidden])")
     return page.locator(f"#view-{view}").inner_text()
 
 
