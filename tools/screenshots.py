@@ -1,6 +1,6 @@
 """Pictures of a home's newest ranking for the README: `python tools/screenshots.py HOME [--out docs/images]`.
 
-Writes ranking-en.png and ranking-zh.png, 1400 pixels wide. Needs Playwright (a development dependency) and a Chromium.
+Writes ranking-en.png and ranking-zh.png, 1500 pixels wide. Needs Playwright (a development dependency) and a Chromium.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-WIDTH, HEIGHT = 1400, 1600
+WIDTH, HEIGHT = 1500, 1300
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
@@ -29,18 +29,16 @@ def newest(home: Path) -> Path:
 
 
 def take(page_file: Path, out: Path, width: int = WIDTH, height: int = HEIGHT) -> list[Path]:
-    """A picture in each language, with the first line opened."""
+    """A picture in each language."""
     out.mkdir(parents=True, exist_ok=True)
     made = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         page = browser.new_page(viewport={"width": width, "height": height})
         page.goto(page_file.resolve().as_uri())
+        page.wait_for_selector("html[data-ready=true]")
         for language in ("en", "zh"):
             page.click(f"[data-language={language}]")
-            button = page.locator("#rows .id button").first
-            if button.get_attribute("aria-expanded") == "false":
-                button.click()
             page.evaluate("window.scrollTo(0, 0); document.activeElement.blur()")
             made.append(out / f"ranking-{language}.png")
             page.screenshot(path=made[-1])

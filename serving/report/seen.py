@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from serving.known import Known
 
@@ -41,12 +40,17 @@ class Seen:
     def daily(self, lines: pd.Series) -> np.ndarray:
         """Calls of these lines (in their order) on each of the last 8 weeks' days, earliest first: (lines, 56) uint16."""
         found = np.zeros((len(lines), DAYS), dtype=np.uint16)
-        place, day, count = self.counts("calls", lines)
+        place, day, count = self._counts("calls", lines)
         found[place, day] = np.minimum(count, _MOST_CALLS)
         return found
 
     def counts(self, table: str, lines: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Place of the line, day (0 to 55, earliest first) and rows, by place and day; days without rows are left out."""
+        place, day, count = self._counts(table, lines)
+        order = np.lexsort((day, place))
+        return place[order], day[order], count[order]
+
+    def _counts(self, table: str, lines: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if lines.empty:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         shown = pd.DataFrame({"line_id": lines.astype(str).array, "place": np.arange(len(lines), dtype=np.int32)})
@@ -56,15 +60,10 @@ class Seen:
         # Names stay in the engine: a large company has millions of lines and days.
         joined = by_day.inner_join(wanted, "line_id")
         found = self.known.engine.arrow(joined.select("place", "day", rows=joined.rows.cast("int32")))
-        place, day, count = (_numbers(found[name]) for name in ("place", "day", "rows"))
-        order = np.lexsort((day, place))
-        return place[order], day[order] - self.first, count[order]
+        place, day, count = (found[name].to_numpy() for name in ("place", "day", "rows"))
+        return place, day - self.first, count
 
     def banned_since(self, first: int) -> set[str]:
         """Lines of which a ban began on day number `first` or later."""
         rows = self.known.rows("bans", first)
         return set(self.known.engine.frame(rows.select("line_id").distinct())["line_id"])
-
-
-def _numbers(column: pa.ChunkedArray) -> np.ndarray:
-    return column.to_numpy()

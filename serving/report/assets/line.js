@@ -17,7 +17,7 @@
     if (row.level > 0 && row.daysToRed !== null) more.push(tn("If nothing changes, it is red in {n} day.", "If nothing changes, it is red in {n} days.", row.daysToRed));
     if (row.riskBefore !== null && data.previous) more.push(t("{risk} on {date}.", { risk: percent(row.riskBefore), date: date(data.previous.day) }));
     return el("section", { class: "panel " + data.levels[row.level][0] }, el("h3", { text: t("Risk of a ban within") }), bars,
-      more.length ? el("p", { class: "small", text: more.join(" ") }) : null);
+      more.length ? el("p", { class: "small", text: words.sentences(more) }) : null);
   };
 
   const why = (row) => {
@@ -55,7 +55,7 @@
 
   const facts = (row) => {
     const rows = [
-      [t("On the list"), row.listed === null ? t("no") : row.listed === 0 ? t("since today") : tn("{n} day, since {date}", "{n} days, since {date}", row.listed, { date: date(dayBefore(row.listed)) })],
+      [t("Days on the list"), row.listed === null ? "–" : row.listed === 0 ? t("since today") : tn("{n} day, since {date}", "{n} days, since {date}", row.listed, { date: date(dayBefore(row.listed)) })],
       [t("Calls, 7 days"), number(row.calls7)], [t("Talk time, 7 days"), duration(row.talk7)],
       [t("Complaints, 28 days"), number(row.complaints28)], [t("Bans so far"), number(row.bansEver)],
       [t("Team"), row.groups.team || t("not known")], [t("Carrier"), row.groups.carrier || t("not known")], [t("Number pool"), row.groups.number_pool || t("not known")],
@@ -69,7 +69,7 @@
     tooltip: { ...charts.tooltip(), axisPointer: { type: "line" }, formatter: ([point]) => point && `${short(point.value[0])}  ${percent(point.value[1])}  ${charts.levelName(point.value[2])}` },
     grid: { left: 4, right: 16, top: 12, bottom: 4, containLabel: true },
     xAxis: charts.timeAxis(short),
-    yAxis: { type: "value", min: 0, ...charts.quietAxis(), minInterval: 0, axisLabel: { color: charts.colour("faint"), fontSize: 11, formatter: percent } },
+    yAxis: { type: "value", min: 0, ...charts.quietAxis(), minInterval: 0, axisLabel: { color: charts.colour("faint"), fontSize: 11, formatter: (value) => (value === 0 ? "0%" : percent(value)) } },
     series: [{ type: "line", symbolSize: 9, lineStyle: { color: charts.colour("accent"), width: 1.6 },
       data: past.map(({ day, risk, level }) => ({ value: [day, risk, level], symbol: charts.SIGNS[level], itemStyle: { color: charts.colour(data.levels[level][0]) } })) }],
   }, t("Risk of a ban within {n} days on each scored day; the table below says the same", { n: data.horizons[data.headline] }));
@@ -88,7 +88,7 @@
       series: [
         { name: t("Calls"), type: "bar", barWidth: "60%", data: Array.from(row.calls, (n, day) => at(day, n, n)), encode: { x: 0, y: 1, tooltip: 2 }, itemStyle: { color: charts.colour("accent"), opacity: 0.55 } },
         mark(t("Complaints"), "diamond", 11, "orange", row.complaints.map(([day, n]) => at(day, Math.min(most, row.calls[day] + most * 0.06), n))),
-        mark(t("On the list"), "pin", 15, "yellow-ink", flags.map(({ day, risk }) => [day, top, percent(risk)])),
+        mark(t("Flagged"), "pin", 15, "yellow-ink", flags.map(({ day, risk }) => [day, top, percent(risk)])),
         mark(t("Ban began"), "triangle", 14, "red", row.bans.map((day) => at(day, most * 0.04, 1))),
       ].filter((series) => series.type === "bar" || series.data.length),
     }, t("Calls a day over the last 8 weeks, with complaints, flags and bans; the table below says the same"));

@@ -28,7 +28,7 @@
     }
     if (week.warning) parts.push(tn("Half of the warnings came {n} day or more before the ban.", "Half of the warnings came {n} days or more before the ban.", Math.round(week.warning[1])));
     if (!card.last.final) parts.push(t("Not final: bans of that week can still become known."));
-    return parts.join(" ");
+    return words.sentences(parts);
   };
 
   const drawWeeks = (host) => {

@@ -79,7 +79,8 @@
     language = wanted;
     document.documentElement.lang = wanted === "zh" ? "zh-CN" : "en";
   };
+  const sentences = (list) => list.join(language === "zh" ? "" : " ");
   const signed = (value, digits = 0) => (value > 0 ? "+" : value < 0 ? "−" : "±") + number(Math.abs(value), digits);
-  const words = { t, tn, N_, number, signed, percent, date, dayOf, dayBefore, pick, duration, quantity, setLanguage, language: () => language, locale };
+  const words = { t, tn, N_, number, sentences, signed, percent, date, dayOf, dayBefore, pick, duration, quantity, setLanguage, language: () => language, locale };
   window.bancast = { data, words, dom: { el, svg, meter, get: (id) => document.getElementById(id) } };
 })();

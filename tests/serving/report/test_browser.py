@@ -165,7 +165,7 @@ def test_filters_by_level_group_change_and_reason_narrow_the_list(page, written)
 def test_a_line_has_a_page_of_its_own_that_an_address_leads_to(pages, open_page):
     page = open_page(pages(100), at="#line=L000042")
     text = page.locator("#line").inner_text()
-    for part in ("1 day", "3 days", "7 days", "14 days", "usual for the carrier:", "On the list", "Risk through time"):
+    for part in ("1 day", "3 days", "7 days", "14 days", "usual for the carrier:", "Days on the list", "Risk through time"):
         assert part in text
     assert page.locator("#line .chart svg").count() == 2 and page.locator("#line .grade").count() == 4
     assert page.title().startswith("L000042") and not page.locator("#view-lines").is_visible()

@@ -153,7 +153,7 @@ def test_trends_show_each_scored_day_of_two_weeks_and_one_of_each_week_before(tm
     assert made.history.risks.shape == (6, 1)
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0.001, 0.9)), min_size=1, max_size=4))
 def test_scores_and_records_of_later_days_change_nothing_on_the_page(tmp_path_factory, later):
     home = Home(tmp_path_factory.mktemp("later"))

@@ -28,6 +28,12 @@ def small(tmp_path: Path) -> tuple[Home, TableLake]:
     return home, lake_of(30, calls=False)
 
 
+@pytest.fixture
+def without_sections(monkeypatch):
+    """Reports are written in a third of the time without the sections beside the ranking."""
+    monkeypatch.setattr(data_module, "gather", lambda *_: Extras())
+
+
 def test_it_says_where_the_files_are_and_the_headline_numbers(written):
     _, told = written
     assert {kind: Path(path).name for kind, path in told["files"].items()} == {
@@ -45,7 +51,7 @@ def test_it_says_where_the_files_are_and_the_headline_numbers(written):
 
 
 @pytest.mark.parametrize("name", ["ranking.html", "ranking.xlsx", "ranking.csv"])
-def test_a_crash_leaves_the_old_report(tmp_path, monkeypatch, name):
+def test_a_crash_leaves_the_old_report(tmp_path, monkeypatch, without_sections, name):
     home, lake = small(tmp_path)
     write_report(home, SETTINGS, AS_OF, lake=lake)
     folder = home.report_folder(AS_OF)
@@ -67,7 +73,7 @@ def test_a_crash_leaves_the_old_report(tmp_path, monkeypatch, name):
     assert sorted(path.name for path in folder.iterdir()) == sorted(report.FILES)
 
 
-def test_the_card_of_the_model_that_scored_the_day_lies_beside_and_leaves_with_it(tmp_path):
+def test_the_card_of_the_model_that_scored_the_day_lies_beside_and_leaves_with_it(tmp_path, without_sections):
     home, lake = small(tmp_path)
     card = home.model_card("bancast/3")
     card.parent.mkdir(parents=True)
@@ -145,7 +151,7 @@ def test_a_page_of_a_hundred_thousand_lines_stays_under_thirty_megabytes(pages):
     assert len(ids_of(html)) == 100_000
 
 
-def test_a_playbook_of_ones_own_gives_the_words(tmp_path):
+def test_a_playbook_of_ones_own_gives_the_words(tmp_path, without_sections):
     home, lake = small(tmp_path / "home")
     own = tmp_path / "own.toml"
     own.write_text(PLAYBOOK.read_text(encoding="utf-8").replace("Rest the line for some days", "Let it sleep"), encoding="utf-8")
@@ -208,7 +214,7 @@ def test_a_group_sums_its_lines(written):
         assert [group["expected"] for group in groups] == sorted((group["expected"] for group in groups), reverse=True)
 
 
-def test_progress_is_told(tmp_path):
+def test_progress_is_told(tmp_path, without_sections):
     home, lake = small(tmp_path)
     steps = []
     write_report(home, SETTINGS, AS_OF, lake=lake, progress=lambda what, share: steps.append(share))
