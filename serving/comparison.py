@@ -69,11 +69,16 @@ def compare(events: np.ndarray, exposure: np.ndarray) -> Comparison:
         return np.exp((low + high) / 2)
 
     rest = (1 - LEVEL) / 2
+    some = np.maximum(observed, 1.0)
+    low = bound(some, rest)
+    # A wide gamma distribution has much weight near 0, so that almost any ratio might have given few events: in factors, the
+    # upper bound of a count is no farther than the lower one.
+    high = np.minimum(bound(observed + 1, 1 - rest), (some / mean) ** 2 / low)
     return Comparison(
         expected=np.where(good, expected, np.nan),
         ratio=np.where(good, observed / mean, np.nan),
-        low=np.where(good, np.where(observed > 0, bound(observed, rest), 0.0), np.nan),
-        high=np.where(good, bound(observed + 1, 1 - rest), np.nan),
+        low=np.where(good, np.where(observed > 0, low, 0.0), np.nan),
+        high=np.where(good, high, np.nan),
         p=np.where(good, reach(observed, np.ones(len(mean))), 1.0),
     )
 

@@ -6,8 +6,7 @@ ban does not stop the business. They are no means to spread the same behaviour o
 
 from __future__ import annotations
 
-import json
-import re
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -22,6 +21,7 @@ from models.counts import LEVEL, interval
 from models.pages.texts import N_
 from serving.known import Known
 from serving.published import levels_by_cost
+from serving.scored import horizons_of, read_summary
 
 WEEKS = (1, 2, 4)
 """Weeks ahead that are told."""
@@ -34,7 +34,6 @@ ALONE = N_(
     " Beyond the last horizon of the forecast, the hazard of its last days is assumed to go on."
 )
 UNLEARNED = N_("These risks come from the rule: they rank lines and were not learnt from bans, so the numbers are no forecast.")
-_RISK = re.compile(r"risk_(\d+)d")
 
 
 def continuity(home: Home, known: Known, settings: Settings, lines: pd.DataFrame, as_of: date) -> dict[str, Any]:
@@ -52,11 +51,11 @@ def continuity(home: Home, known: Known, settings: Settings, lines: pd.DataFrame
     A line counts once however often it is banned, and only lines that can call at as_of count. The dispersion is that of the
     headline horizon at any number of weeks, as though a level, once off, stayed off: this errs to the wide side.
     """
-    horizons = sorted(int(found[1]) for name in lines.columns if (found := _RISK.fullmatch(str(name))))
+    horizons = horizons_of(lines.columns)
     headline = settings.train.headline if settings.train.headline in horizons else horizons[-1]
     risks = lines[[f"risk_{horizon}d" for horizon in horizons]].to_numpy(dtype="float64")
     ahead = np.column_stack([risk_within(risks, horizons, 7 * weeks) for weeks in WEEKS])
-    summary = _summary(home, as_of)
+    summary = read_summary(home.scores_file(as_of))
     spread: dict[str, float] = summary.get("spread") or {}
     calls = lines["line_id"].map(usual_calls(known)).fillna(0.0).to_numpy(dtype="float64")
     days = lines["carrier"].map(ban_lengths(known, settings)).to_numpy(dtype="float64")
@@ -78,7 +77,7 @@ def continuity(home: Home, known: Known, settings: Settings, lines: pd.DataFrame
     }
 
 
-def risk_within(risks: np.ndarray, horizons: list[int], days: int) -> np.ndarray:
+def risk_within(risks: np.ndarray, horizons: Sequence[int], days: int) -> np.ndarray:
     """The risk (n,) within some days, from risks (n, H) at ascending horizons, as published.days_until takes them.
 
     Within an interval the hazard is constant, and after the last one it stays what it was there.
@@ -170,12 +169,3 @@ def _row(name: Any, ahead: np.ndarray, calls: np.ndarray, days: np.ndarray, disp
         "lost_calls": None if ban_days is None else [round(float(v)) for v in np.where(lifted, days, ban_days) @ lost],
         "spare_lines": high,  # its interval leaves a tenth above
     }
-
-
-def _summary(home: Home, as_of: date) -> dict[str, Any]:
-    """What scoring left beside its scores; empty where it cannot be read."""
-    try:
-        found = json.loads(home.scores_file(as_of).with_name("summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

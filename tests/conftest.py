@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -20,15 +21,37 @@ os.environ.update(
 )
 for name in [name for name in os.environ if name.startswith("BANCAST_")] + ["PREFECT_API_URL", "MLFLOW_TRACKING_URI"]:
     os.environ.pop(name, None)
+# Expressions of features are hundreds of thousands of small objects: looking through all modules after every few of them
+# takes a tenth of the time.
+gc.set_threshold(100_000, 50, 100)
+DEAR = ("prefect_server", "trained")
+"""Fixtures of a session that take long to make."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup` a file stays in one process, and so do all that share a dear fixture; these, the longest, first."""
+    groups: dict[Path, str] = {}
+    for item in items:
+        used = [name for name in DEAR if name in getattr(item, "fixturenames", ())]
+        groups[item.path] = min([groups.get(item.path, str(item.path)), *used], key=_turn)
+    items.sort(key=lambda item: _turn(groups[item.path]))
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+
+
+def _turn(group: str) -> int:
+    return DEAR.index(group) if group in DEAR else len(DEAR)
 
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory):
-    """Flows run within report to a server of the test session's own."""
+    """Flows run within report to a server of the test session's own; without heartbeats, on which each flow waits a second."""
     os.environ.setdefault("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=180):
+    with prefect_test_harness(server_startup_timeout=180), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 
 

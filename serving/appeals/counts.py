@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from data_schemas.settings import Settings
+from features.events import outside
 from serving.appeals.limits import limits
 from serving.known import Known
 
@@ -96,14 +97,10 @@ def _calls(known: Known, own: ir.Table, hours: ir.Table, first: int) -> ir.Table
     rows = known.rows("calls", first).select("line_id", "day", "local_second", "callee_id", "started_at")
     placed = _before(rows, own, "started_at")
     seen = placed.join(hours, ["carrier", "day"])
-    inside = ibis.cases(
-        (seen.opens_s == seen.closes_s, True),
-        (seen.opens_s < seen.closes_s, (seen.local_second >= seen.opens_s) & (seen.local_second < seen.closes_s)),
-        else_=(seen.local_second >= seen.opens_s) | (seen.local_second < seen.closes_s),
-    )
+    off = outside(seen.local_second, seen.opens_s, seen.closes_s)
     return known.engine.store(
         "appeal_calls",
-        seen.select("ban_id", "day", "callee_id", "started_at", hour=(seen.local_second // 3600).cast("int32"), off=~inside),
+        seen.select("ban_id", "day", "callee_id", "started_at", hour=(seen.local_second // 3600).cast("int32"), off=off),
     )
 
 

@@ -313,7 +313,8 @@ def test_a_bundle_is_plain_text_and_strict_json_with_a_twin_inside(bundle):
         assert {len(model["linear"][part]) for part in ("fill", "mean", "scale", "weight")} == {len(model["features"])}
         assert set(model["usual"]) == {"", "CM", "CU"}
         assert model["trained_until"] == "2026-03-30" and model["headline"] == 7
-        assert model["levels"]["mode"] == "threshold" and model["actions"]
+        assert model["levels"]["mode"] == "threshold" and model["actions"] and model["levels"]["costs"]["effect"] == 0.5
+        assert set(model["spread"]) == {"carrier", "team", "all"}
         assert [feature["name"] for feature in model["features"]] == Forecast.read(bundle, part=part).names
     assert (bundle / "model.json").read_bytes() != (bundle / "evaluation" / "model.json").read_bytes()
 

@@ -47,6 +47,9 @@ def test_the_more_the_others_differ_the_less_a_count_says():
     one, other = compare(alike, exposure), compare(unlike, exposure)
     assert one.p[0] < 1e-4 < 0.05 < other.p[0]
     assert other.high[0] - other.low[0] > 2 * (one.high[0] - one.low[0])
+    # Two units alone: what is usual is unsure, and still the bounds say something.
+    pair = compare(np.array([[10.0], [30.0]]), np.array([[1000.0], [1000.0]]))
+    assert (pair.low > 0.02).all() and (pair.high < 40).all() and (pair.low < 1).all()
 
 
 def test_discoveries_are_those_of_benjamini_and_hochberg():

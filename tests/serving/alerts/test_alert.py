@@ -32,7 +32,10 @@ def test_a_line_that_has_become_red_is_told_once_with_risk_reason_action_and_ran
     monday = home.day(0, A=0.45, B=0.6, C=0.1)
     assert status(home.alert(monday)) == ["sent"]
     (told,) = receiver.messages
-    assert "#2 A 45% | Complaints and marks: 4 complaints (complaints received, last 7 days) | Handle the open complaints" in told
+    assert (
+        "#2 A 45% | Complaints and marks: 4 complaints (complaints received, last 7 days) | Answer and close the open complaints"
+        in told
+    )
     assert "B" not in told.split("\n")[1], "red the day before already, when nobody was alerted yet"
     assert receiver.requests[0].body["title"] == "bancast: 1 line at red, 23 November 2026"
     assert status(home.alert(monday)) == ["nothing"]
