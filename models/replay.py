@@ -21,6 +21,8 @@ from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from features.build import IDS, feature_batches
+from features.catalogue import CATALOGUE
+from features.feature import Feature
 from models import gate
 from models.baselines import logistic_model, rule_scores
 from models.dataset import build_dataset
@@ -39,15 +41,17 @@ AGE = "age_days"
 class FeatureStore:
     """Features of as_of days, each made once and kept as a Parquet file in a folder."""
 
-    def __init__(self, lake: Lake, settings: Settings, folder: Path, scratch: Path) -> None:
-        self.lake, self.settings, self.folder, self.scratch = lake, settings, folder, scratch
+    def __init__(
+        self, lake: Lake, settings: Settings, folder: Path, scratch: Path, catalogue: Sequence[Feature] = CATALOGUE
+    ) -> None:
+        self.lake, self.settings, self.folder, self.scratch, self.catalogue = lake, settings, folder, scratch, catalogue
 
     def make(self, days: Sequence[int], progress: Progress) -> None:
         """Work out the days that are not there yet, in one pass."""
         wanted = [day for day in sorted(set(days)) if not self._file(day).exists()]
         if not wanted:
             return
-        for table in feature_batches(self.lake, self.settings, wanted, progress, scratch=self.scratch):
+        for table in feature_batches(self.lake, self.settings, wanted, progress, self.catalogue, self.scratch):
             number = as_of_days(table)
             for day in np.unique(number):
                 table[number == day].to_parquet(self._file(int(day)), index=False)
@@ -115,14 +119,16 @@ def replay(
     folder: Path,
     progress: Progress | None = None,
     trained: Callable[[Learned], None] | None = None,
+    catalogue: Sequence[Feature] = CATALOGUE,
 ) -> Replay:
     """Train at the first of `days` and every `retrain` days, score each of `days`, and add what came.
 
-    folder: for features and models on the way. trained: told of each training. Raises BadInput where no day has an eligible line.
+    folder: for features and models on the way. trained: told of each training. catalogue: features, age_days
+    among them. Raises BadInput where no day has an eligible line.
     """
     tell = progress or (lambda step, share: None)
     end = last_midnight(lake, None)
-    store = FeatureStore(lake, settings, folder, home.scratch)
+    store = FeatureStore(lake, settings, folder, home.scratch, catalogue)
     store.make(days, lambda step, share: tell(f"features of the scored days: {step}", 0.15 * share))
     due = [(day - days[0]) // retrain for day in days]
     points = {day for place, day in enumerate(days) if place == 0 or due[place] > due[place - 1]}
@@ -182,7 +188,9 @@ def _learn(
 ) -> Learned:
     """What `bancast train --until DAY` does, without a registry."""
     try:
-        data = build_dataset(lake, settings, day, lambda step, share: tell(step, 0.4 * share), batches=store.batches)
+        data = build_dataset(
+            lake, settings, day, lambda step, share: tell(step, 0.4 * share), None, store.catalogue, store.batches
+        )
         task = snapshot_task(data, settings, stricter=stricter)
     except BadInput as why:
         return Learned(day, None, why=str(why))

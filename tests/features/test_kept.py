@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,14 @@ from tests.features.changes import known_before
 from tests.features.worlds import MemoryLake, random_world
 
 ZONE, FIRST, DAYS = "Asia/Shanghai", 20_500, 45
-FEW = [
+SOME = [
     feature
     for number, feature in enumerate(CATALOGUE)
     if number % 12 == 0 or "callee" in feature.base or "region" in feature.base
 ]
+LONGEST = {base: max(one.window or 0 for one in SOME if one.base == base) for base in {one.base for one in SOME}}
+FEW = [feature for feature in SOME if (feature.window or 0) == LONGEST[feature.base]]
+"""Of each kind the feature that looks back furthest."""
 SETTINGS = Settings(threads=1, memory_gb=1)
 
 
@@ -144,11 +148,24 @@ def test_a_line_that_becomes_known_later_counts_from_its_first_call(tmp_path: Pa
     assert table["line_id"].tolist() == ["L2"] and table["callees_28d"].tolist() == [12], "the other is under a ban"
 
 
+@pytest.fixture(scope="module")
+def bare_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of five days that keeps nothing yet."""
+    folder = tmp_path_factory.mktemp("bare")
+    disk.load(disk.write(folder / "in", disk.small(days=5, calls=6)), folder / "home")
+    return folder / "home"
+
+
+@pytest.fixture(scope="module")
+def kept_home(bare_home: Path) -> tuple[Path, pd.DataFrame]:
+    """A copy that keeps its days, and its table, which is that of one build from nothing."""
+    home = Path(shutil.copytree(bare_home, bare_home.parent / "kept"))
+    return home, homes_differ(home, [FIRST + 5])
+
+
 @pytest.mark.parametrize("damage", ["index", "file", "lines", "torn"])
-def test_what_is_kept_can_be_lost(tmp_path: Path, damage: str):
-    home = tmp_path / "home"
-    disk.load(disk.write(tmp_path / "in", disk.small(days=5, calls=6)), home)
-    want = homes_differ(home, [FIRST + 5])
+def test_what_is_kept_can_be_lost(kept_home: tuple[Path, pd.DataFrame], tmp_path: Path, damage: str):
+    home, want = Path(shutil.copytree(kept_home[0], tmp_path / "home")), kept_home[1]
     folder = home / "derived"
     if damage == "index":
         (folder / "index.json").unlink()
@@ -160,9 +177,10 @@ def test_what_is_kept_can_be_lost(tmp_path: Path, damage: str):
     assert_same(want, build_features(disk.lake_of(home), SETTINGS, [FIRST + 5], catalogue=FEW))
 
 
-def test_a_build_that_stops_half_way_leaves_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    home = tmp_path / "home"
-    disk.load(disk.write(tmp_path / "in", disk.small(days=5, calls=6)), home)
+def test_a_build_that_stops_half_way_leaves_what_was_done(
+    bare_home: Path, kept_home: tuple[Path, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    home = Path(shutil.copytree(bare_home, tmp_path / "home"))
     monkeypatch.setattr(refresh, "CHUNK_ROWS", 1)
     save, count = refresh.DuckEngine.save, iter(range(100))
 
@@ -177,7 +195,7 @@ def test_a_build_that_stops_half_way_leaves_what_was_done(tmp_path: Path, monkey
             build_features(disk.lake_of(home), SETTINGS, [FIRST + 5], catalogue=FEW)
     kept_then = {path.name: os.stat(path).st_mtime_ns for path in (home / "derived").glob("calls-tiles-*")}
     assert kept_then
-    homes_differ(home, [FIRST + 5])
+    assert_same(kept_home[1], build_features(disk.lake_of(home), SETTINGS, [FIRST + 5], catalogue=FEW))
     now = {path.name: os.stat(path).st_mtime_ns for path in (home / "derived").glob("calls-tiles-*")}
     assert kept_then.items() <= now.items()
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from data_schemas.clock import day_date
 
@@ -87,6 +88,7 @@ class MemoryLake:
     """The reading side of the lake over lists of rows (dicts with the columns of SCHEMAS and SYSTEM)."""
 
     tables: dict[str, list[dict]] = field(default_factory=dict)
+    made: dict[str, tuple[list, int, pa.Table]] = field(default_factory=dict, repr=False)
     derived = None
     zone = "Asia/Shanghai"
 
@@ -107,17 +109,24 @@ class MemoryLake:
         frame = pd.DataFrame(self.tables.get(table, []), columns=list(schema.names), dtype=object)
         return schema.to_pyarrow().empty_table().to_pandas() if frame.empty else frame
 
-    def read(self, con, table: str, first_day: int | None = None, last_day: int | None = None):
-        import pyarrow as pa
+    def _arrow(self, table: str) -> pa.Table:
+        """The rows of a table; made once for rows that nobody has added to."""
+        rows, held = self.tables.get(table, []), self.made.get(table)
+        if held is None or held[0] is not rows or held[1] != len(rows):
+            schema = ibis.schema(SCHEMAS[table] | SYSTEM).to_pyarrow()
+            plain = [{name: row.get(name) for name in schema.names} for row in rows]
+            held = self.made[table] = rows, len(rows), pa.Table.from_pylist(plain, schema=schema)
+        return held[2]
 
-        schema = ibis.schema(SCHEMAS[table] | SYSTEM).to_pyarrow()
-        rows = [
-            {name: row.get(name) for name in schema.names}
-            for row in self.tables.get(table, [])
-            if (first_day is None or row["day"] >= first_day) and (last_day is None or row["day"] <= last_day)
-        ]
+    def read(self, con, table: str, first_day: int | None = None, last_day: int | None = None):
+        day = (table_rows := self._arrow(table))["day"].to_numpy()
+        kept = np.ones(len(day), dtype=bool)
+        if first_day is not None:
+            kept &= day >= first_day
+        if last_day is not None:
+            kept &= day <= last_day
+        table_rows = table_rows.filter(pa.array(kept))
         name = f"lake_{table}_{first_day}_{last_day}".replace("-", "m")
-        table_rows = pa.Table.from_pylist(rows, schema=schema)
         if con.name == "pyspark":  # its create_table goes through pandas and loses whole numbers beside nulls
             con._session.createDataFrame(table_rows).createOrReplaceTempView(name)
             return con.table(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from data_schemas.clock import day_date
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
+from data_schemas.settings import Settings
 from features.build import build_features
 from models.backtest import BacktestReport, measure
 from models.backtest_run import backtest
@@ -25,10 +27,15 @@ from tests.models import worlds
 DAYS = (worlds.UNTIL - 14, worlds.UNTIL - 7, worlds.UNTIL)
 
 
+def replayed(lake: Lake, home: Home, settings: Settings, folder: Path, days: Sequence[int] = DAYS) -> Replay:
+    """A replay trained at the first day and every fortnight, with a few features; the backtest below has them all."""
+    return replay(lake, home, settings, days, 14, folder, catalogue=worlds.FEW)
+
+
 @pytest.fixture(scope="module")
 def found(home: Home, lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Replay:
     """A replay of three weeks, trained at the first and the last."""
-    return replay(lake, home, worlds.settings(home.root), DAYS, 14, tmp_path_factory.mktemp("replay"))
+    return replayed(lake, home, worlds.settings(home.root), tmp_path_factory.mktemp("replay"))
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +51,18 @@ def _scores(rows: pd.DataFrame) -> pd.DataFrame:
 def test_another_future_changes_no_score_of_the_past_by_a_bit(found: Replay, tables: worlds.Tables, tmp_path: Path) -> None:
     """Invariant 1, through trainings, gate and watch: the home never saw what became known later, or saw something else."""
     lake = worlds.lake_of(tmp_path / "home", worlds.other_future(tables, seed=8))
-    other = replay(lake, Home(tmp_path / "home"), worlds.settings(tmp_path / "home"), DAYS, 14, tmp_path)
+    other = replayed(lake, Home(tmp_path / "home"), worlds.settings(tmp_path / "home"), tmp_path)
     pd.testing.assert_frame_equal(_scores(other.rows), _scores(found.rows), check_exact=True)
     assert [one.promoted for one in other.trainings] == [one.promoted for one in found.trainings]
 
 
 def test_a_day_is_scored_as_train_until_and_score_would_have(found: Replay, home: Home, lake: Lake, tmp_path: Path) -> None:
     settings = worlds.settings(home.root)
-    task = snapshot_task(build_dataset(lake, settings, DAYS[0]), settings)
+    task = snapshot_task(build_dataset(lake, settings, DAYS[0], catalogue=worlds.FEW), settings)
     write_bundle(task, tmp_path / "bundle", settings)
     forecast = Forecast.read(tmp_path / "bundle", threads=1)
     for day in DAYS[:2]:  # the second day is scored by the model of the first
-        table = build_features(lake, settings, [day])
+        table = build_features(lake, settings, [day], catalogue=worlds.FEW)
         wanted = forecast.risks(table.assign(**{name: np.nan for name in forecast.names if name not in table}))
         own = found.rows[found.rows["day"] == day].set_index("line_id").loc[table["line_id"]]
         assert (own[[f"risk_{h}d" for h in forecast.horizons]].to_numpy() == wanted).all()
@@ -119,7 +126,7 @@ def test_days_that_the_lake_does_not_know_are_refused_in_one_line(home: Home) ->
 
 def test_before_there_are_bans_the_rule_stands_and_a_note_says_why(home: Home, lake: Lake, tmp_path: Path) -> None:
     settings = worlds.settings(home.root, min_bans=10_000)
-    none = replay(lake, home, settings, DAYS[:1], 14, tmp_path)
+    none = replayed(lake, home, settings, tmp_path, DAYS[:1])
     report = measure(none, settings, 7, 14)
     assert set(report.overall) == {"rule"}
     assert any("nothing could be learnt" in note for note in report.notes)

@@ -20,11 +20,13 @@ from tests.pipelines import tables
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240
+# Prefect looks at timetables each minute and for work each ten seconds: nobody waits for a test of it so long.
+OFTEN = {"PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return {**kept, "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **more}
+    return {**kept, "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **OFTEN, **more}
 
 
 @pytest.fixture(scope="module")
