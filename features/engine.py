@@ -101,6 +101,7 @@ class DuckEngine(Engine):
 
     def arrow(self, expr: ir.Table) -> pa.Table:
         """The rows of an expression as an Arrow table."""
+        self.con._run_pre_execute_hooks(expr)  # a table of the lake without rows lies in memory
         return self.con.raw_sql(self.con.compile(expr)).to_arrow_table()
 
     def scalar(self, expr: ir.Scalar) -> object:

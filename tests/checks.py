@@ -19,6 +19,13 @@ REASON = {
     "usual": pa.float64(),
     "contribution": pa.float64(),
 }
+PLAN = {
+    "daily_calls": pa.int32(),
+    "rest_days": pa.int32(),
+    "from": pa.string(),
+    "to": pa.string(),
+    "leave_out": pa.int32(),
+}
 COLUMNS = {
     "as_of": pa.date32(),
     "line_id": pa.string(),
@@ -27,7 +34,9 @@ COLUMNS = {
     "rank": pa.int32(),
     "level": pa.string(),
     "reasons": pa.list_(pa.struct(REASON)),
-    "actions": pa.list_(pa.struct({"action": pa.string(), "risk_after": pa.float64()})),
+    "actions": pa.list_(
+        pa.struct({"action": pa.string(), "risk_after": pa.float64(), "plan": pa.struct(PLAN), "below": pa.bool_()})
+    ),
     "model_version": pa.string(),
     "data_fingerprint": pa.string(),
 }
@@ -101,9 +110,9 @@ def _wrong_reasons(row, features: dict[str, str] | None) -> list[str]:
         wrong.append("a reason twice")
     if features is not None and any(features.get(reason["feature"]) != reason["family"] for reason in row.reasons):
         wrong.append("a reason names no feature of its family")
-    after = [action["risk_after"] for action in row.actions]
-    if any(not 0 <= risk <= 1 for risk in after) or after != sorted(after) or len(after) > 3:
-        wrong.append("actions are not at most three, by the risk after them")
+    after = [(not action["below"], action["risk_after"]) for action in row.actions]
+    if any(not 0 <= risk <= 1 for _, risk in after) or after != sorted(after) or len(after) > 3:
+        wrong.append("actions are not at most three, those that suffice first, then by the risk after them")
     if row.level == "green" and len(row.actions):
         wrong.append("a green line with actions")
     return wrong
