@@ -180,8 +180,11 @@ def test_a_line_has_a_page_of_its_own_that_an_address_leads_to(pages, open_page)
     page.click("text=Next line ›")
     assert page.locator("#line h2").inner_text() != first
     page.go_back()
+    page.wait_for_function("name => document.querySelector('#line h2').innerText === name", arg=first)
     page.go_back()
-    assert page.evaluate("document.activeElement.textContent") == ids(page)[1], "and back to where it came from"
+    page.wait_for_selector("#view-lines", state="visible")
+    # Back to where it came from.
+    page.wait_for_function("name => document.activeElement.textContent === name", arg=ids(page)[1])
     page.evaluate("location.hash = '#line=' + encodeURIComponent('nobody')")
     page.wait_for_selector("text=This line is not on the page")
 
