@@ -19,6 +19,7 @@ from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from models.watch import latest_change, told_by, watch
+from serving.scored import scored_days
 
 Progress = Callable[[str, float], None]
 BINS = 10
@@ -234,8 +235,7 @@ def _policy(lake: Lake, settings: Settings, scored: dict[date, Path], known_unti
 
 def _scored_days(home: Home) -> dict[date, Path]:
     """Scored days and their files, earliest first."""
-    paths = sorted(home.scores.glob("as_of=*/scores.parquet"))
-    return {date.fromisoformat(path.parent.name.removeprefix("as_of=")): path for path in paths}
+    return {day: home.scores_file(day) for day in scored_days(home)}
 
 
 def _read(path: Path) -> pd.DataFrame:

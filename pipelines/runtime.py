@@ -211,9 +211,9 @@ def choose_day(lake: Lake, as_of: date | None, today: date | None = None) -> dat
 
 def scored_day(home: Home, as_of: date | None) -> date:
     """The scored day meant, the latest when None is given; BadInput when there are no scores of it."""
-    days = sorted(
-        date.fromisoformat(path.parent.name.removeprefix("as_of=")) for path in home.scores.glob("as_of=*/scores.parquet")
-    )
+    from serving.scored import scored_days
+
+    days = scored_days(home)
     if not days:
         raise BadInput(f"home {home.root}: no scores in it yet; run `bancast score --home {home.root}` first")
     if as_of is None:

@@ -21,7 +21,7 @@ from models.counts import LEVEL, interval
 from models.pages.texts import N_
 from serving.known import Known
 from serving.published import levels_by_cost
-from serving.scored import horizons_of, read_summary
+from serving.scored import headline_of, horizons_of, read_summary
 
 WEEKS = (1, 2, 4)
 """Weeks ahead that are told."""
@@ -52,7 +52,7 @@ def continuity(home: Home, known: Known, settings: Settings, lines: pd.DataFrame
     headline horizon at any number of weeks, as though a level, once off, stayed off: this errs to the wide side.
     """
     horizons = horizons_of(lines.columns)
-    headline = settings.train.headline if settings.train.headline in horizons else horizons[-1]
+    headline = headline_of(horizons, settings)
     risks = lines[[f"risk_{horizon}d" for horizon in horizons]].to_numpy(dtype="float64")
     ahead = np.column_stack([risk_within(risks, horizons, 7 * weeks) for weeks in WEEKS])
     summary = read_summary(home.scores_file(as_of))
@@ -129,8 +129,7 @@ def ban_lengths(known: Known, settings: Settings) -> pd.Series:
 
     Bans that still stand are not in it: where many are never lifted, lines stay out for longer than this says.
     """
-    lines = known.rows("lines").select("line_id", "carrier", since="known_day")
-    newest = lines.group_by("line_id").aggregate(carrier=lines.carrier.argmax(lines.since))
+    newest = known.lines().select("line_id", "carrier")
     bans = known.rows("bans").mutate(lifted=lambda t: local_day(t.lifted_at, Clock(settings.zone)))
     bans = bans.filter(bans.lifted < known.day).mutate(length=bans.lifted - bans.day)
     counts = bans.join(newest, "line_id").group_by("carrier", "length").aggregate(bans=lambda t: t.count())

@@ -140,8 +140,7 @@ def _counts(known: Known) -> pd.DataFrame:
     calls, answered, talk_ms, short_calls (hung up within 5 s), judged (calls whose end is recorded), refused, complaints.
     """
     first = known.day - DAYS
-    rows = known.rows("lines").select("line_id", "carrier", "day", "known_day")
-    lines = known.engine.frame(rows).sort_values(["line_id", "known_day"]).drop_duplicates("line_id", keep="last")
+    lines = known.engine.frame(known.lines().select("line_id", "carrier", "day")).sort_values("line_id")
     calls = known.rows("calls", first)
     calls = calls.mutate(duration_ms=(calls.duration_s * 1000).round().cast("int64"), disposition=calls.disposition.lower())
     sums = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ibis
 import ibis.expr.types as ir
 
 from data_schemas.lake import Lake
@@ -18,3 +19,9 @@ class Known:
         """Rows of a table of the contracts whose event was on local day `first` or later (any day when None)."""
         rows = self.lake.read(self.engine.con, table, first, self.day - 1)
         return rows.filter(rows.day < self.day, rows.known_day < self.day, rows.gone_day.isnull() | (rows.gone_day >= self.day))
+
+    def lines(self) -> ir.Table:
+        """One row a line: what was known of it last."""
+        rows = self.rows("lines")
+        newest = ibis.row_number().over(ibis.window(group_by="line_id", order_by=ibis.desc("known_day")))
+        return rows.mutate(place=newest).filter(lambda t: t.place == 0).drop("place")

@@ -34,7 +34,17 @@ from models.labels import Outcomes, outcomes_known
 from models.monitoring import NO_FORECAST
 from models.pages.texts import N_
 from serving.known import Known
-from serving.scored import FLAGGED, LEVELS, among_listed, earlier_days, horizons_of, read_scores, trained_until
+from serving.scored import (
+    FLAGGED,
+    LEVELS,
+    among_listed,
+    earlier_days,
+    headline_of,
+    horizons_of,
+    read_scores,
+    read_summary,
+    trained_until,
+)
 
 DAYS = 7
 """Days by which a list is judged."""
@@ -163,8 +173,8 @@ def _read(home: Home, day: int, settings: Settings) -> tuple[pd.DataFrame, bool]
     Then of the headline's where the file has it, of the longest where not, with a constant hazard over it.
     """
     lines = read_scores(home.scores_file(day_date(day)), ("line_id", "level", "rank", "model_version"), risks=True)
-    horizons, headline = horizons_of(lines.columns), settings.train.headline
-    horizon = DAYS if DAYS in horizons else headline if headline in horizons else horizons[-1]
+    horizons = horizons_of(lines.columns)
+    horizon = DAYS if DAYS in horizons else headline_of(horizons, settings)
     risk = lines[f"risk_{horizon}d"].to_numpy(float)
     if horizon != DAYS:
         risk = 1 - (1 - risk) ** (DAYS / horizon)
@@ -173,7 +183,7 @@ def _read(home: Home, day: int, settings: Settings) -> tuple[pd.DataFrame, bool]
 
 def _hindsight(home: Home, day: int) -> bool:
     """Whether the model of a scored day has learnt from days after it."""
-    until = trained_until(home.scores_file(day_date(day)))
+    until = trained_until(read_summary(home.scores_file(day_date(day))))
     return until is not None and until > day_date(day).isoformat()
 
 

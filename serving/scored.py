@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
+from data_schemas.settings import Settings
 
 LEVELS = ("red", "orange", "yellow", "green")
 FLAGGED = LEVELS[:3]
@@ -27,22 +28,30 @@ _NEEDED = ("line_id", "rank", "level", "reasons", "actions", "model_version", "d
 _RISK = re.compile(r"risk_(\d+)d")
 
 
-def earlier_days(home: Home, as_of: date) -> list[date]:
-    """Days before as_of that this home has scored, latest first."""
+def scored_days(home: Home) -> list[date]:
+    """Days that this home has scored, earliest first."""
     days = []
-    for folder in home.scores.glob("as_of=*"):
+    for path in home.scores.glob("as_of=*/scores.parquet"):
         try:
-            day = date.fromisoformat(folder.name.removeprefix("as_of="))
+            days.append(date.fromisoformat(path.parent.name.removeprefix("as_of=")))
         except ValueError:
             continue
-        if day < as_of and home.scores_file(day).exists():
-            days.append(day)
-    return sorted(days, reverse=True)[:EARLIER_DAYS]
+    return sorted(days)
+
+
+def earlier_days(home: Home, as_of: date) -> list[date]:
+    """The newest EARLIER_DAYS days before as_of that this home has scored, latest first."""
+    return [day for day in reversed(scored_days(home)) if day < as_of][:EARLIER_DAYS]
 
 
 def horizons_of(names: Iterable[str]) -> tuple[int, ...]:
     """The horizons, days, that the risk columns among these names have, ascending."""
     return tuple(sorted(int(found[1]) for name in names if (found := _RISK.fullmatch(name))))
+
+
+def headline_of(horizons: Sequence[int], settings: Settings) -> int:
+    """The horizon, days, whose risk ranks scores of these: the settings' headline, or the longest where that was not scored."""
+    return settings.train.headline if settings.train.headline in horizons else max(horizons)
 
 
 def read_scores(path: Path, columns: Iterable[str] | None = None, risks: bool = False) -> pd.DataFrame:
@@ -95,10 +104,7 @@ def read_summary(path: Path) -> dict[str, Any]:
     return summary if isinstance(summary, dict) else {}
 
 
-def trained_until(path: Path) -> str | None:
-    """The day before which everything was known that the model of a scores file has learnt from; None when nothing says so.
-
-    From the summary that scoring leaves beside its scores.
-    """
-    value = read_summary(path).get("trained_until")
+def trained_until(summary: Mapping[str, Any]) -> str | None:
+    """The day before which the model of some scores knew everything that it learnt from; None when their summary says nothing."""
+    value = summary.get("trained_until")
     return str(value) if value else None

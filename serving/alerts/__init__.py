@@ -20,7 +20,7 @@ from serving.alerts.channels import Channel, channels_of
 from serving.alerts.choice import Choice, choose
 from serving.alerts.log import AlertLog, ChannelState
 from serving.alerts.message import Message, compose
-from serving.alerts.reds import RedDays, headline_of, read_reds
+from serving.alerts.reds import RedDays, headline_at, read_reds
 from serving.alerts.sending import room, send
 from serving.report.texts import texts
 
@@ -76,7 +76,7 @@ class _Morning:
         self.as_of = as_of
         self.rules: AlertSettings = settings.alerts
         self.log = AlertLog(home.alert_log)
-        self.headline = headline_of(home, settings, as_of)
+        self.headline = headline_at(home, settings, as_of)
         self.actions = {action.name: action for action in load_playbook()}
         self.reds = read_reds(home, settings, as_of, lake)
         self.days = RedDays(home)

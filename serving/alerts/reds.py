@@ -19,9 +19,8 @@ from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from features.engine import open_engine
 from serving.known import Known
+from serving.scored import EARLIER_DAYS, headline_of, horizons_of, scored_days
 
-EARLIER_DAYS = 400
-"""Earlier scored days that are looked through at the most."""
 NAMES = ("team", "carrier", "number_pool")
 
 
@@ -47,18 +46,7 @@ class Red:
         return self.reason["family"] if self.reason else None
 
 
-def scored_days(home: Home) -> list[date]:
-    """Days that this home has scored, earliest first."""
-    days = []
-    for path in home.scores.glob("as_of=*/scores.parquet"):
-        try:
-            days.append(date.fromisoformat(path.parent.name.removeprefix("as_of=")))
-        except ValueError:
-            continue
-    return sorted(days)
-
-
-def headline_of(home: Home, settings: Settings, as_of: date) -> int:
+def headline_at(home: Home, settings: Settings, as_of: date) -> int:
     """The horizon, in days, whose risk the scores of a day are ranked by; BadInput when they are no scores."""
     path = home.scores_file(as_of)
     if not path.exists():
@@ -67,15 +55,15 @@ def headline_of(home: Home, settings: Settings, as_of: date) -> int:
         names = pq.read_schema(path).names
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
-    horizons = sorted(int(name[5:-1]) for name in names if name.startswith("risk_") and name[5:-1].isdigit())
+    horizons = horizons_of(names)
     if not horizons:
         raise BadInput(f"{path}: column `risk_7d` is missing, not a file of scores; score that day again")
-    return settings.train.headline if settings.train.headline in horizons else horizons[-1]
+    return headline_of(horizons, settings)
 
 
 def read_reds(home: Home, settings: Settings, as_of: date, lake: Lake) -> list[Red]:
     """The red lines of a scored day, by rank, with what was known of them at that midnight."""
-    risk = f"risk_{headline_of(home, settings, as_of)}d"
+    risk = f"risk_{headline_at(home, settings, as_of)}d"
     rows = _red_rows(home.scores_file(as_of), ["line_id", "rank", risk, "reasons", "actions"]).to_pylist()
     names = _names(home, settings, as_of, lake, [row["line_id"] for row in rows])
     return sorted(
@@ -144,8 +132,7 @@ def _names(home: Home, settings: Settings, as_of: date, lake: Lake, lines: list[
         return {}
     with open_engine(settings, home.scratch) as engine:
         wanted = engine.rows("alerted", pd.DataFrame({"line_id": lines}))
-        known = Known(engine, lake, day_number(as_of)).rows("lines").semi_join(wanted, "line_id")
-        frame = engine.frame(known.select("line_id", *NAMES, "known_day")).sort_values(["line_id", "known_day"])
-    frame = frame.drop_duplicates("line_id", keep="last").astype(object)
+        known = Known(engine, lake, day_number(as_of)).lines().semi_join(wanted, "line_id")
+        frame = engine.frame(known.select("line_id", *NAMES)).astype(object)
     rows = frame.where(frame.notna(), None).to_dict("records")
     return {row["line_id"]: {name: row[name] for name in NAMES} for row in rows}

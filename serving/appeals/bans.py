@@ -15,6 +15,7 @@ from data_schemas.home import Home
 from data_schemas.settings import Settings
 from features.localtime import local_day
 from serving.known import Known
+from serving.scored import headline_of, horizons_of
 
 COLUMNS = ("ban_id", "line_id", "banned_at", "banned_day", "reason", "carrier", "team", "activated_day", "verified")
 SCORED = ("scored_day", "risk", "level", "rank", "model_version")
@@ -38,9 +39,7 @@ def open_bans(known: Known, settings: Settings, line_or_ban: str | None = None) 
         bans = bans.filter(~bans.lifted, ~bans.appealed)
     else:
         bans = bans.filter((bans.ban_id == line_or_ban) | (bans.line_id == line_or_ban))
-    lines = known.rows("lines")
-    newest = ibis.row_number().over(ibis.window(group_by="line_id", order_by=ibis.desc("known_day")))
-    lines = lines.mutate(place=newest).filter(lambda t: t.place == 0)
+    lines = known.lines()
     joined = bans.left_join(lines, "line_id").select(
         "ban_id",
         bans.line_id,
@@ -86,10 +85,7 @@ def _scores(home: Home, settings: Settings, day: date, lines: list[str]) -> pd.D
     if not path.exists():
         return None
     try:
-        names = pq.read_schema(path).names
-        risk = f"risk_{settings.train.headline}d"
-        if risk not in names:
-            risk = max((name for name in names if name.startswith("risk_")), key=lambda name: int(name[5:-1]))
+        risk = f"risk_{headline_of(horizons_of(pq.read_schema(path).names), settings)}d"
         columns = ["line_id", "level", "rank", "model_version", risk]
         table = pq.read_table(path, columns=columns, partitioning=None, filters=[("line_id", "in", lines)])
     except (OSError, pa.ArrowException, ValueError) as error:

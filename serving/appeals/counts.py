@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
@@ -118,9 +117,7 @@ def _to_complainers(known: Known, calls: ir.Table) -> pd.Series | None:
 def _medians(known: Known, own: ir.Table, first: int) -> ir.Table:
     """carrier, banned_day, median: see Counts."""
     wanted = own.select("carrier", "banned_day").distinct()
-    lines = known.rows("lines")
-    newest = ibis.row_number().over(ibis.window(group_by="line_id", order_by=ibis.desc("known_day")))
-    lines = lines.mutate(place=newest).filter(lambda t: t.place == 0).select("line_id", "carrier")
+    lines = known.lines().select("line_id", "carrier")
     lines = lines.semi_join(wanted, "carrier")
 
     def a_line(table: str) -> ir.Table:

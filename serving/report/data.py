@@ -26,7 +26,7 @@ from serving.report.extras import GRADES, Extras, gather
 from serving.report.history import DayTotals, History, level_places, read_history, totals_of
 from serving.report.scores import PerLine, read_lines
 from serving.report.seen import DAYS, WEEKS, Seen
-from serving.scored import FLAGGED, LEVELS, horizons_of, read_summary
+from serving.scored import FLAGGED, LEVELS, headline_of, horizons_of, read_summary, trained_until
 
 __all__ = ["DAYS", "FLAGGED", "LEVELS", "WEEKS", "DayTotals", "Ranking", "read_ranking"]
 KINDS = ("team", "carrier", "number_pool")
@@ -91,8 +91,7 @@ class Ranking:
     @property
     def trained_until(self) -> str | None:
         """The model learnt from what was known before this day; None where the summary does not say."""
-        value = self.summary.get("trained_until")
-        return str(value) if value else None
+        return trained_until(self.summary)
 
 
 def read_ranking(home: Home, settings: Settings, as_of: date, lake: Lake, scores: Path | None = None) -> Ranking:
@@ -106,7 +105,7 @@ def read_ranking(home: Home, settings: Settings, as_of: date, lake: Lake, scores
     lines, details = read_lines(path)
     summary = read_summary(path)
     horizons = horizons_of(lines.columns)
-    headline = settings.train.headline if settings.train.headline in horizons else horizons[-1]
+    headline = headline_of(horizons, settings)
     shown = min(len(lines), settings.report.most_lines)
     history = read_history(home, as_of, lines, headline)
     with open_engine(settings, home.scratch) as engine:

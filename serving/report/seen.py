@@ -21,9 +21,7 @@ class Seen:
 
     def lines(self) -> pd.DataFrame:
         """line_id, team, carrier, number_pool: one row a line, as last known."""
-        rows = self.known.rows("lines").select("line_id", "team", "carrier", "number_pool", "known_day")
-        frame = self.known.engine.frame(rows).sort_values(["line_id", "known_day"])
-        return frame.drop_duplicates("line_id", keep="last").drop(columns="known_day")
+        return self.known.engine.frame(self.known.lines().select("line_id", "team", "carrier", "number_pool"))
 
     def recent(self) -> pd.DataFrame:
         """line_id, calls_7d, talk_7d (s), complaints_28d, bans."""
