@@ -77,7 +77,7 @@ class _Morning:
         self.rules: AlertSettings = settings.alerts
         self.log = AlertLog(home.alert_log)
         self.headline = headline_at(home, settings, as_of)
-        self.actions = {action.name: action for action in load_playbook()}
+        self.actions = {action.name: action for action in load_playbook(settings.actions.playbook)}
         self.reds = read_reds(home, settings, as_of, lake)
         self.days = RedDays(home)
         self.before = max((day for day in self.days.scored if day < as_of), default=None)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from data_schemas.errors import BadInput
+from serving.actions import PLAYBOOK
 from serving.alerts import Undelivered
 from serving.alerts.acks import acknowledge
 from serving.alerts.channels import channels_of
@@ -150,6 +151,16 @@ def test_a_line_that_is_no_longer_red_is_not_caught_up_on(tmp_path, receiver):
     home.alert(home.day(0, A=0.5))
     receiver.status = 200
     assert status(home.alert(home.day(1, A=0.1))) == ["nothing"]
+
+
+def test_an_action_has_the_words_of_the_playbook_that_the_settings_name(tmp_path, receiver):
+    home = world(tmp_path, receiver.url)
+    own = tmp_path / "own.toml"
+    words = "Answer and close the open complaints"
+    own.write_text(PLAYBOOK.read_text(encoding="utf-8").replace(words, "Ring them back"), encoding="utf-8")
+    (tmp_path / "bancast.toml").write_text('[actions]\nplaybook = "' + str(own) + '"\n', encoding="utf-8")
+    home.alert(home.day(0, A=0.5))
+    assert "Ring them back" in receiver.messages[0] and words not in receiver.messages[0]
 
 
 def test_after_a_crash_between_sending_and_noting_it_that_one_message_goes_out_again_and_says_so(tmp_path, receiver):
