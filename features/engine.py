@@ -77,13 +77,12 @@ class DuckEngine(Engine):
 
     def store(self, name: str, expr: ir.Table) -> ir.Table:
         """Runs an expression once and returns the table of its rows."""
-        self.con._run_pre_execute_hooks(expr)
         if self._recorded is not None:
             self._alive.append(expr)  # what it holds in memory goes with it
         columns = ", ".join(column.sql("duckdb") for column in expr.schema().to_sqlglot_column_defs("duckdb"))
         # Types as the expression says, not as DuckDB widens sums.
         self._run(f'create or replace temp table "{name}" ({columns})')
-        self._run(f'insert into "{name}" {self.con.compile(expr)}')
+        self._run(f'insert into "{name}" {self._sql(expr)}')
         return self.con.table(name, database=("temp", "main"))
 
     def drop(self, *names: str) -> None:
@@ -101,8 +100,7 @@ class DuckEngine(Engine):
 
     def arrow(self, expr: ir.Table) -> pa.Table:
         """The rows of an expression as an Arrow table."""
-        self.con._run_pre_execute_hooks(expr)  # a table of the lake without rows lies in memory
-        return self.con.raw_sql(self.con.compile(expr)).to_arrow_table()
+        return self.con.raw_sql(self._sql(expr)).to_arrow_table()
 
     def scalar(self, expr: ir.Scalar) -> object:
         """The value of a scalar expression; None when it is null."""
@@ -110,8 +108,7 @@ class DuckEngine(Engine):
 
     def view(self, name: str, expr: ir.Table) -> ir.Table:
         """A name for the rows of an expression, which another `view` of the name changes for all that was built on it."""
-        self.con._run_pre_execute_hooks(expr)
-        self.con.raw_sql(f'create or replace temp view "{name}" as {self.con.compile(expr)}')
+        self.con.raw_sql(f'create or replace temp view "{name}" as {self._sql(expr)}')
         return self.con.table(name, database=("temp", "main"))
 
     def again(self, key: object, work: Callable[[], T]) -> T:
@@ -129,13 +126,18 @@ class DuckEngine(Engine):
 
     def save(self, expr: ir.Table, path: Path) -> None:
         """Writes the rows of an expression into a Parquet file."""
-        self.con.raw_sql(f"copy ({self.con.compile(expr)}) to {text(path)} (format parquet, compression zstd)")
+        self.con.raw_sql(f"copy ({self._sql(expr)}) to {text(path)} (format parquet, compression zstd)")
 
     def load(self, name: str, paths: Sequence[Path]) -> ir.Table:
         """Parquet files of the same columns as one table."""
         files = file_list(paths)
         self.con.raw_sql(f'create or replace temp view "{name}" as from read_parquet({files}, hive_partitioning = false)')
         return self.con.table(name, database=("temp", "main"))
+
+    def _sql(self, expr: ir.Table) -> str:
+        """The statement of an expression; what it holds in memory (as a table of the lake without rows is) can then be read."""
+        self.con._run_pre_execute_hooks(expr)
+        return str(self.con.compile(expr))
 
     def _run(self, statement: str) -> None:
         if self._recorded is not None:
