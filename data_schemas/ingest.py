@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from data_schemas import manifest, merge, staging
+from data_schemas.atomic import sync_folder
 from data_schemas.checks import WallClock
 from data_schemas.clock import Clock, day_date
 from data_schemas.errors import BadInput
@@ -346,4 +347,4 @@ def _settle(source: Path, target: Path) -> None:
     with source.open("rb") as handle:
         os.fsync(handle.fileno())
     os.replace(source, target)
-    manifest.sync_folder(target.parent)
+    sync_folder(target.parent)

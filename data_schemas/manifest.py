@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_schemas.atomic import replacing
 from data_schemas.errors import BadInput
 
 FORMAT = 1
@@ -101,13 +101,8 @@ class Manifest:
 
     def save(self, root: Path) -> None:
         """Replace the manifest of the lake at `root` in one step."""
-        temporary = root / f".{NAME}.{os.getpid()}"
-        with temporary.open("w", encoding="utf-8") as handle:
-            handle.write(self.dump())
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, root / NAME)
-        sync_folder(root)
+        with replacing(root / NAME) as temporary:
+            temporary.write_text(self.dump(), encoding="utf-8")
 
     def fingerprint(self, until: int) -> str:
         """SHA-256 over what is visible at local midnight `until`; see Lake.fingerprint."""
@@ -135,15 +130,6 @@ def load(root: Path) -> Manifest | None:
     if data.get("format") != FORMAT:
         raise BadInput(f"{path}: format {data.get('format')}, this bancast reads {FORMAT}; ingest into a new --home")
     return Manifest(data["zone"], data["key"], {name: _state(state) for name, state in data["tables"].items()})
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last through a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _state(data: dict[str, Any]) -> TableState:

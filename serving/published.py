@@ -149,9 +149,7 @@ class Forecast:
         margins = self._margins(values, len(self.horizons))
         risks = self._risks(margins)
         ranks = self._ranks(frame[key], days, risks[:, self.headline], margins[:, : self.headline + 1].mean(axis=1))
-        chosen = {**self.meta["levels"], **(levels or {})}
-        if chosen["mode"] == "cost":
-            chosen |= levels_by_cost(chosen["costs"], self.meta["headline"])
+        chosen = self.levels(levels or {})
         colours = _levels(chosen, risks[:, self.headline], ranks, self.promised(frame))
         usual = self._usual(frame)
         playbook = self.meta.get("actions", []) if actions is None else actions
@@ -172,6 +170,11 @@ class Forecast:
             out["model_version"] = pd.Series(model_version or self.version, index=frame.index, dtype="str")
             out["data_fingerprint"] = pd.Series(self.meta.get("data_fingerprint", ""), index=frame.index, dtype="str")
         return out
+
+    def levels(self, over: dict[str, Any]) -> dict[str, Any]:
+        """What lines are coloured by: model.json's levels, those of `over` in their place, and the risks that costs come to."""
+        chosen = {**self.meta["levels"], **over}
+        return chosen | levels_by_cost(chosen["costs"], self.meta["headline"]) if chosen["mode"] == "cost" else chosen
 
     def example(self) -> pd.DataFrame:
         """Two rows as `score` takes them, for MLflow's signature and input example: one usual, one with nothing known."""

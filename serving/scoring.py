@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -14,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_schemas.atomic import replacing
 from data_schemas.clock import day_date, day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
-from data_schemas.manifest import sync_folder
 from data_schemas.settings import Settings
 from features.build import build_features, missing_features
 from features.catalogue import CATALOGUE
@@ -27,7 +26,7 @@ from features.localtime import calendar
 from models.counts import expected_bans
 from serving.actions import for_model, load_playbook
 from serving.advice import USUAL, advise
-from serving.published import Forecast, levels_by_cost
+from serving.published import Forecast
 from serving.trust import AnyVersion, Registry, Version, trusted_forecast
 
 Progress = Callable[[str, float], None]
@@ -94,9 +93,7 @@ def score_day(
             " or not yet active; nothing was written, choose another day"
         )
     tell("scores", 0.5)
-    levels = {**forecast.meta["levels"], **levels_over(settings)}
-    if levels["mode"] == "cost":
-        levels |= levels_by_cost(levels["costs"], forecast.meta["headline"])
+    levels = forecast.levels(levels_over(settings))
     told = for_model(playbook, forecast.meta["features"])
     scores = forecast.score(table, levels=levels, actions=told, most=len(told), model_version=_label(version))
     scores["data_fingerprint"] = lake.fingerprint(day)
@@ -307,12 +304,5 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 def _write(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file beside its place and put it there in one step, lasting through a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as temporary:
         write(temporary)
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from data_schemas.atomic import sync_folder
 from data_schemas.errors import BadInput
-from data_schemas.manifest import sync_folder
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:

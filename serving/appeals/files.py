@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
+from data_schemas.atomic import replacing
 from data_schemas.errors import BadInput
-from data_schemas.manifest import sync_folder
 
 _SLUG = 40
 _BLOCK = 1 << 20
@@ -24,16 +23,8 @@ def case_id(ban_id: str) -> str:
 def put(path: Path, content: bytes) -> None:
     """Write a file beside its place and put it there in one step, lasting through a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def fingerprint(path: Path) -> dict[str, str | int]:
