@@ -53,22 +53,12 @@ def candidates_at(home: Home, known: Known, settings: Settings, as_of: date, now
 
 
 def write_documents(
-    home: Home,
-    known: Known,
-    settings: Settings,
-    as_of: date,
-    folder: Path,
-    *,
-    found: Sequence[Judged] | None = None,
-    suffixes: Sequence[str] = ("html",),
+    shown: Sequence[Judged], source: documents.Source, folder: Path, suffixes: Sequence[str] = ("html",)
 ) -> list[Path]:
-    """Write the documents of the candidates that `overview` shows into a folder, each file in one step; their paths.
+    """Write the documents of candidates into a folder, each file in one step; their paths. suffixes: html, docx.
 
-    found: as in `overview`. suffixes: html, docx.
+    source: `documents.source_of`, which needs what was known; writing does not.
     """
-    found = candidates_at(home, known, settings, as_of) if found is None else found
-    source = documents.source_of(known, settings, as_of)
-    shown = found[: settings.appeals.shown]
     return [path for one in shown for path in documents.write(one, source, folder, suffixes=suffixes)]
 
 

@@ -47,6 +47,7 @@ STATES = {
     "lost": N_("Lost"),
     "withdrawn": N_("Withdrawn"),
 }
+"""Every state of an appeal, with its words."""
 
 
 @dataclass(frozen=True)

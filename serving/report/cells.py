@@ -10,18 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from serving.actions import Action
+from serving.grades import GRADES
 from serving.report.data import LEVELS, Ranking
 from serving.report.texts import N_, Texts
 
 REASONS = 3
 ACTIONS = 3
 GROUPS = {"team": N_("Team"), "carrier": N_("Carrier"), "number_pool": N_("Number pool")}
-GRADES = {
-    "maturity": N_("Maturity"),
-    "connection": N_("Connection"),
-    "engagement": N_("Engagement"),
-    "sentiment": N_("Sentiment"),
-}
 # An action that moves the risk by less eases nothing that the model measures; the page draws the same line.
 _NO_EFFECT = 0.0005
 
@@ -52,7 +47,7 @@ def columns(ranking: Ranking, say: Texts) -> list[Column]:
     found.append(Column(say("New on the list"), "text", 9))
     if _known(ranking, "days_to_red"):
         found.append(Column(say("Days until red"), "decimal", 9))
-    found += [Column(say(heading), "grade", 11) for name, heading in GRADES.items() if _known(ranking, name)]
+    found += [Column(say(grade.label), "grade", 11) for name, grade in GRADES.items() if _known(ranking, name)]
     found += [Column(say("Reason {n}", n=n), "text", 58) for n in range(1, REASONS + 1)]
     for n in range(1, ACTIONS + 1):
         found.append(Column(say("Action {n}", n=n), "text", 34))

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from data_schemas.clock import day_date, day_number
 from data_schemas.errors import BadInput
@@ -21,8 +20,9 @@ from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from features.engine import open_engine
+from serving.grades import GRADES
 from serving.known import Known
-from serving.report.extras import GRADES, Extras, gather
+from serving.report.extras import Extras, gather
 from serving.report.history import DayTotals, History, level_places, read_history, totals_of
 from serving.report.scores import PerLine, read_lines
 from serving.report.seen import DAYS, WEEKS, Seen
@@ -137,7 +137,7 @@ def read_ranking(home: Home, settings: Settings, as_of: date, lake: Lake, scores
 def assemble(*, lines: pd.DataFrame, history: History, extras: Extras, **rest: Any) -> Ranking:
     """A ranking from its parts: what follows from lines and earlier days is worked out here. See Ranking for each."""
     as_of, details = rest["as_of"], rest["details"]
-    level = level_places(pa.chunked_array([pa.array(lines["level"].astype(object), pa.string())]))
+    level = level_places(lines["level"])
     listed = (level >= 0) & (level < len(FLAGGED))
     was_listed = (history.level >= 0) & (history.level < len(FLAGGED))
     day = {int(number): day_date(number) for number in np.unique(history.since)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from serving.appeals.content import STATES
 from serving.report.cells import Column, Kind, number
 from serving.report.sheets import Sheet
 from serving.report.texts import LANGUAGES, N_, Texts
@@ -19,15 +20,6 @@ SHEETS = {
     "appeals": N_("Appeals"),
 }
 """Every sheet beside the list, in order, with its name."""
-STATES = {
-    "drafted": N_("Drafted"),
-    "sent": N_("Sent, awaiting an answer"),
-    "answered": N_("Answered"),
-    "won": N_("Won"),
-    "lost": N_("Lost"),
-    "withdrawn": N_("Withdrawn"),
-}
-"""Every state of an appeal, with its words."""
 _BY = {"team": N_("Team"), "carrier": N_("Carrier"), "agent": N_("Agent")}
 
 

@@ -15,24 +15,19 @@ from data_schemas.home import Home
 from data_schemas.settings import Settings
 from serving import appeals
 from serving.appeals import documents
-from serving.appeals.judging import Judged
 from serving.coaching import coaching
 from serving.continuity import continuity
-from serving.grades import GRADES as REPORT_CARD
 from serving.grades import grades
 from serving.known import Known
 from serving.scorecard import scorecard
-
-GRADES = tuple(REPORT_CARD)
-"""The grades of a line's report card, in their order."""
 
 
 @dataclass(frozen=True)
 class Extras:
     """Plain values of each section; None where there is no such section.
 
-    grades: line_id and each of GRADES ("A" to "D", None: too little is known), one row a line. write_documents: writes the
-    appeals' documents into a folder; None where there are none.
+    grades: as `serving.grades.grades` gives them. write_documents: writes the appeals' documents into a folder; None where there
+    are none.
     """
 
     grades: pd.DataFrame | None = None
@@ -40,7 +35,7 @@ class Extras:
     continuity: dict[str, Any] | None = None
     coaching: dict[str, Any] | None = None
     appeals: dict[str, Any] | None = None
-    write_documents: Callable[[Path], None] | None = None
+    write_documents: Callable[[Path], object] | None = None
 
 
 def gather(home: Home, known: Known, settings: Settings, lines: pd.DataFrame, as_of: date) -> Extras:
@@ -53,10 +48,5 @@ def gather(home: Home, known: Known, settings: Settings, lines: pd.DataFrame, as
         continuity=continuity(home, known, settings, lines, as_of),
         coaching=coaching(known, settings),
         appeals=appeals.overview(home, known, settings, as_of, found=candidates),
-        write_documents=partial(_write, shown, documents.source_of(known, settings, as_of)) if shown else None,
+        write_documents=partial(appeals.write_documents, shown, documents.source_of(known, settings, as_of)) if shown else None,
     )
-
-
-def _write(candidates: list[Judged], source: documents.Source, folder: Path) -> None:
-    for one in candidates:
-        documents.write(one, source, folder, suffixes=("html",))

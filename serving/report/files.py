@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from serving.actions import Action
-from serving.report.cells import GROUPS, columns, rows, text
+from serving.report.cells import GROUPS, columns, rows
 from serving.report.data import FLAGGED, Ranking
 from serving.report.extra_sheets import SHEETS, write_extra
+from serving.report.groups import groups
 from serving.report.sheets import Book, Sheet, sheet_name
 from serving.report.texts import LANGUAGES, Texts, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
@@ -29,8 +28,6 @@ TEAM_SHEETS = 50
 """Sheets of teams past which teams without a line on the list have none."""
 MOST_TEAM_SHEETS = 200
 """Sheets of teams at the most: programs open workbooks of more slowly."""
-MOST_GROUPS = 200
-"""Teams, carriers or pools that the summary lists, each."""
 # A sign that begins a formula, also full-width, behind what a spreadsheet may skip: spaces, control and invisible
 # characters, quotes. Not only at the beginning: where lists are separated by semicolons, a text is cut at each.
 _SKIPPED = r"[\s\"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*"
@@ -180,31 +177,16 @@ def _summary(sheet: Sheet, ranking: Ranking, teams: _Teams) -> None:
         words += [say("Sheet")] if kind == "team" and sheets else []
         sheet.line()
         sheet.heading(*words)
-        for group in _groups(ranking, kind):
+        for group in groups(ranking, kind):
             sheet.line(
                 (say("not known") if group["name"] is None else group["name"], "text"),
-                *((group[name], "number") for name in ("lines", *FLAGGED)),
+                (group["lines"], "number"),
+                *((count, "number") for count in group["levels"][: len(FLAGGED)]),
                 (group["expected"], "decimal"),
                 (100 * group["expected"] / group["lines"], "decimal"),
                 (group["stake"], "number"),
                 (sheets.get(group["name"]) if kind == "team" else None, "text"),
             )
-
-
-def _groups(ranking: Ranking, kind: str) -> list[dict[str, Any]]:
-    """Teams, carriers or pools by the bans expected among their lines, most first, over all lines.
-
-    Each has name (None: not known), lines, lines of each flagged level, expected (bans within the headline horizon) and
-    stake (calls of its flagged lines in the last 7 days).
-    """
-    lines = ranking.lines
-    table = pd.DataFrame({level: (lines["level"] == level).astype("int64") for level in FLAGGED})
-    table["stake"] = lines["calls_7d"].where(lines["level"].isin(FLAGGED), 0)
-    table["lines"], table["expected"] = 1, lines[ranking.risk]
-    by = table.groupby(lines[kind].astype(object).where(lines[kind].notna(), None), dropna=False, sort=True)
-    summed = by.sum().sort_values("expected", ascending=False, kind="stable").head(MOST_GROUPS)
-    found: list[dict[str, Any]] = summed.to_dict("records")  # type: ignore[assignment]
-    return [row | {"name": text(name)} for name, row in zip(summed.index, found, strict=True)]
 
 
 def _notes(say: Texts, ranking: Ranking, teams: _Teams) -> list[str]:

@@ -112,8 +112,10 @@ def totals_of(as_of: date, level: np.ndarray, risk: np.ndarray) -> DayTotals:
     return DayTotals(as_of, len(level), {name: int(counts[place]) for place, name in enumerate(LEVELS)}, float(np.nansum(risk)))
 
 
-def level_places(levels: pa.ChunkedArray) -> np.ndarray:
+def level_places(levels: pa.ChunkedArray | pd.Series) -> np.ndarray:
     """Levels as places in LEVELS; -1 for a word that is none."""
+    if isinstance(levels, pd.Series):
+        levels = pa.chunked_array([pa.array(levels.astype(object), pa.string())])
     places = pc.fill_null(pc.index_in(levels, value_set=pa.array(LEVELS)), -1)
     return places.to_numpy().astype(np.int8)
 

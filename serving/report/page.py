@@ -11,8 +11,8 @@ import jinja2
 from markupsafe import Markup
 
 from serving.actions import Action
-from serving.report.data import KINDS, LEVELS, Ranking
-from serving.report.payload import groups, payload
+from serving.report.data import LEVELS, Ranking
+from serving.report.payload import payload
 from serving.report.texts import FOLDER, N_, SYMBOLS, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
 
@@ -31,7 +31,6 @@ SCRIPTS = (
     "sections.js",
     "main.js",
 )
-GROUPS = KINDS
 VIEWS = {
     "lines": N_("Lines to touch first"),
     "changes": N_("What changed"),
@@ -43,7 +42,6 @@ VIEWS = {
     "about": N_("About"),
 }
 """Each view of the page, with the word that leads to it."""
-__all__ = ["GROUPS", "groups", "render"]
 
 
 def render(ranking: Ranking, playbook: dict[str, Action], language: str) -> str:

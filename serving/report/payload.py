@@ -13,16 +13,13 @@ import pyarrow.compute as pc
 
 from data_schemas.clock import day_number
 from serving.actions import Action
-from serving.grades import GRADES as REPORT_CARD
+from serving.grades import GRADES
 from serving.report.data import FLAGGED, KINDS, LEVELS, WEEKS, DayTotals, PerLine, Ranking
-from serving.report.extras import GRADES
-from serving.report.history import level_places
+from serving.report.groups import groups
 from serving.report.pack import Packer, rounded
 from serving.report.texts import LANGUAGES, SYMBOLS, dictionary, features, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
 
-MOST_GROUPS = 200
-"""Groups of one kind that the page lists, those with most expected bans."""
 MOST_NAMES = 500
 """Lines no longer scored that the page names."""
 SHARE = 10_000
@@ -65,8 +62,8 @@ def payload(ranking: Ranking, playbook: dict[str, Action]) -> tuple[dict[str, An
         "actions": actions,
         "plans": plans,
         "grades": [name for name in GRADES if ranking.lines[name].notna().any()],
-        "gradeWords": {name: asdict(grade) for name, grade in REPORT_CARD.items()},
-        "groups": {kind: groups(ranking, kind) for kind in KINDS},
+        "gradeWords": {name: asdict(grade) for name, grade in GRADES.items()},
+        "groups": {kind: [_group(one) for one in groups(ranking, kind)] for kind in KINDS},
         "families": families(ranking),
         "sections": {name: getattr(ranking.extras, name) for name in ("scorecard", "continuity", "coaching", "appeals")},
         "languages": list(LANGUAGES),
@@ -74,37 +71,6 @@ def payload(ranking: Ranking, playbook: dict[str, Action]) -> tuple[dict[str, An
         "columns": packer.shape,
     }
     return plain, packer.text()
-
-
-def groups(ranking: Ranking, kind: str) -> list[dict[str, Any]]:
-    """Teams, carriers or pools by the bans expected among their lines, most first; over all lines.
-
-    Each has name (None: not known), lines, levels (counts, worst first), expected (bans within the headline horizon) and
-    range (their interval as scoring worked it out, None where it did not).
-    """
-    lines = ranking.lines
-    codes, names = pd.factorize(lines[kind].astype(object), use_na_sentinel=False)
-    level = level_places(pa.chunked_array([pa.array(lines["level"].astype(object), pa.string())]))
-    counts = np.zeros((len(names), len(LEVELS)), dtype=np.int64)
-    np.add.at(counts, (codes[level >= 0], level[level >= 0]), 1)
-    expected = np.bincount(codes, lines[ranking.risk].to_numpy(), len(names))
-    ranges = {
-        entry.get("group"): [entry["low"], entry["high"]]
-        for entry in ranking.summary.get("bans_by") or []
-        if entry.get("by") == kind
-    }
-    named = [str(name) if isinstance(name, str) else None for name in names]
-    order = sorted(range(len(named)), key=lambda place: (-expected[place], named[place] or ""))
-    return [
-        {
-            "name": named[place],
-            "lines": int((codes == place).sum()),
-            "levels": counts[place].tolist(),
-            "expected": round(float(expected[place]), 2),
-            "range": ranges.get(named[place]),
-        }
-        for place in order[:MOST_GROUPS]
-    ]
 
 
 def families(ranking: Ranking) -> list[dict[str, Any]]:
@@ -252,6 +218,13 @@ def _plain(value: Any) -> int | str | None:
 
 def _family(name: str) -> list[str]:
     return [texts(language).family(name) for language in LANGUAGES]
+
+
+def _group(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: found[name] for name in ("name", "lines", "levels", "range")},
+        "expected": round(found["expected"], 2),
+    }
 
 
 def _day(day: DayTotals) -> dict[str, Any]:

@@ -42,10 +42,11 @@ def made(home, tmp_path_factory):
     folder = tmp_path_factory.mktemp("documents")
     with opened(home) as (known, settings):
         found = candidates(home, known, settings)
-        paths = write_documents(home, known, settings, AS_OF, folder, found=found, suffixes=("html", "docx"))
+        source = documents.source_of(known, settings, AS_OF)
+        paths = write_documents(found, source, folder, suffixes=("html", "docx"))
         told = overview(home, known, settings, AS_OF, found=found)
         callees = known.engine.frame(known.rows("calls").select("callee_id").distinct())["callee_id"]
-        yield folder, paths, told, [str(value) for value in callees], found, documents.source_of(known, settings, AS_OF)
+        yield folder, paths, told, [str(value) for value in callees], found, source
 
 
 def words(path: Path) -> str:

@@ -8,8 +8,9 @@ import pytest
 from data_schemas.home import Home
 from data_schemas.settings import Settings
 from serving.actions import load_playbook
+from serving.grades import GRADES
 from serving.report import page, write_report
-from serving.report.extras import GRADES, Extras
+from serving.report.extras import Extras
 from tests.serving.report import sections
 from tests.serving.report.large import ranking_of
 from tests.serving.report.worlds import AS_OF, lake_of, scored_home

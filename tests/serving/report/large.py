@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from data_schemas.clock import day_number
 from features.catalogue import CATALOGUE
+from serving.grades import GRADES
 from serving.report.data import DAYS, LEVELS, DayTotals, Ranking, assemble
-from serving.report.extras import GRADES, Extras
+from serving.report.extras import Extras
 from serving.report.history import History
 from serving.report.scores import PerLine
 from tests.serving.report.worlds import AS_OF, CARRIERS, TEAMS, identities
