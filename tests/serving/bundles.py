@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
 import pandas as pd
+
+from features.feature import Feature
+from serving.actions import for_model, load_playbook
 
 FEATURES = [
     ("calls_1d", "frequency", 0),
@@ -132,6 +136,26 @@ def time_bundle(folder: Path, seed: int = 0, **changes: Any) -> Path:
         **changes,
     }
     (folder / "model.json").write_text(json.dumps(meta))
+    return sealed(folder)
+
+
+def catalogue_bundle(folder: Path, chosen: Sequence[Feature], **meta: Any) -> Path:
+    """A time bundle of features of the catalogue, with the shipped playbook; `meta` says the rest, and its boosters are there."""
+    kept = ("name", "family", "doc", "unit", "direction")
+    described = [{key: feature.describe()[key] for key in kept} for feature in chosen]
+    known = {
+        "kind": "time",
+        "id": "line_id",
+        "group": "carrier",
+        "features": described,
+        "headline": 7,
+        "actions": for_model(load_playbook(), described),
+        "trained_until": "2026-02-01",
+        "data_fingerprint": "ab" * 32,
+        "seed": 1,
+        "notes": [],
+    }
+    (folder / "model.json").write_text(json.dumps({**known, **meta}))
     return sealed(folder)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from data_schemas.clock import day_date
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from features.catalogue import CATALOGUE
-from serving.actions import for_model, load_playbook
 from serving.published import Forecast
 from serving.scoring import score_day
 from tests.data_schemas import disk
-from tests.serving.bundles import LEVELS, sealed
+from tests.serving.bundles import LEVELS, catalogue_bundle
 from tests.serving.test_scoring import FolderRegistry
 
 DAYS, LINES, QUIET = 9, 10, 6
@@ -55,20 +53,13 @@ def tables() -> disk.Tables:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
     folder.mkdir()
-    kept = ("name", "family", "doc", "unit", "direction")
-    described = [
-        {key: feature.describe()[key] for key in kept} for name in WEIGHTS for feature in CATALOGUE if feature.name == name
-    ]
-    meta = {
-        "kind": "time",
-        "id": "line_id",
-        "group": "carrier",
-        "features": described,
-        "horizons": [1, 3, 7],
-        "headline": 7,
-        "boosters": [],
-        "offsets": [0.0, 0.0, 0.0],
-        "linear": {
+    return catalogue_bundle(
+        folder,
+        [feature for name in WEIGHTS for feature in CATALOGUE if feature.name == name],
+        horizons=[1, 3, 7],
+        boosters=[],
+        offsets=[0.0, 0.0, 0.0],
+        linear={
             "share": 1.0,
             "intercept": 0.0,
             "reach": 10.0,
@@ -77,17 +68,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "scale": [1.0] * 3,
             "weight": list(WEIGHTS.values()),
         },
-        "calibration": {str(h): {"x": [-1.0, 0.0, 2.0], "y": [0.001, 0.004, 0.08]} for h in (1, 3, 7)},
-        "usual": {"": USUAL},
-        "levels": LEVELS,
-        "actions": for_model(load_playbook(), described),
-        "trained_until": "2026-02-01",
-        "data_fingerprint": "ab" * 32,
-        "seed": 1,
-        "notes": [],
-    }
-    (folder / "model.json").write_text(json.dumps(meta))
-    return sealed(folder)
+        calibration={str(h): {"x": [-1.0, 0.0, 2.0], "y": [0.001, 0.004, 0.08]} for h in (1, 3, 7)},
+        usual={"": USUAL},
+        levels=LEVELS,
+    )
 
 
 @pytest.fixture(scope="module")

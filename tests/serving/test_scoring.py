@@ -24,12 +24,11 @@ from features.build import build_features
 from features.catalogue import CATALOGUE
 from models.pipeline import playbook_actions
 from serving import scoring
-from serving.actions import for_model, load_playbook
 from serving.advice import USUAL
 from serving.published import Forecast
 from serving.scoring import read_table, score_day, score_table
 from tests.data_schemas import disk
-from tests.serving.bundles import LEVELS, as_table, lines, rule_bundle, sealed, table_bundle
+from tests.serving.bundles import LEVELS, as_table, catalogue_bundle, lines, rule_bundle, sealed, table_bundle
 
 DAYS, LINES = 21, 12
 HORIZONS = (1, 3, 7, 14)
@@ -103,29 +102,17 @@ def bundle(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     columns = np.column_stack([np.tile(table[names].to_numpy(), (len(HORIZONS), 1)), interval])
     booster = lightgbm.train(parameters, lightgbm.Dataset(columns, np.tile(label, len(HORIZONS))), num_boost_round=10)
     (folder / "boosters/0.txt").write_text(booster.model_to_string())
-    kept = ("name", "family", "doc", "unit", "direction")
-    described = [{key: feature.describe()[key] for key in kept} for feature in chosen]
-    meta = {
-        "kind": "time",
-        "id": "line_id",
-        "group": "carrier",
-        "features": described,
-        "horizons": HORIZONS,
-        "headline": 7,
-        "boosters": ["boosters/0.txt"],
-        "offsets": [0.0, 0.1, 0.2, 0.3],
-        "linear": {"share": 0.0},
-        "calibration": {str(h): {"x": [-3.0, 3.0], "y": [0.01 * h, 0.9]} for h in HORIZONS},
-        "usual": {"": {name: float(table[name].median()) for name in names}},
-        "levels": LEVELS,
-        "actions": for_model(load_playbook(), described),
-        "trained_until": "2026-02-01",
-        "data_fingerprint": "ab" * 32,
-        "seed": 1,
-        "notes": [],
-    }
-    (folder / "model.json").write_text(json.dumps(meta))
-    return sealed(folder)
+    return catalogue_bundle(
+        folder,
+        chosen,
+        horizons=HORIZONS,
+        boosters=["boosters/0.txt"],
+        offsets=[0.0, 0.1, 0.2, 0.3],
+        linear={"share": 0.0},
+        calibration={str(h): {"x": [-3.0, 3.0], "y": [0.01 * h, 0.9]} for h in HORIZONS},
+        usual={"": {name: float(table[name].median()) for name in names}},
+        levels=LEVELS,
+    )
 
 
 @pytest.fixture(scope="module")
