@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from data_schemas import manifest, merge, staging
-from data_schemas.atomic import sync_folder
+from data_schemas.atomic import sync
 from data_schemas.checks import WallClock
 from data_schemas.clock import Clock, day_date
 from data_schemas.errors import BadInput
@@ -344,7 +344,6 @@ def require_tables(sources: Mapping[str, RawTable]) -> None:
 def _settle(source: Path, target: Path) -> None:
     """Move a finished file to its place, durably."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as handle:
-        os.fsync(handle.fileno())
+    sync(source)
     os.replace(source, target)
-    sync_folder(target.parent)
+    sync(target.parent)

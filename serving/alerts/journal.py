@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from data_schemas.atomic import sync_folder
+from data_schemas.atomic import sync
 from data_schemas.errors import BadInput
 
 
@@ -47,4 +47,4 @@ def append(path: Path, *events: dict[str, Any]) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     if new:
-        sync_folder(path.parent)
+        sync(path.parent)

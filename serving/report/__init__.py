@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from data_schemas.atomic import sync
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
@@ -72,7 +73,7 @@ def write_report(
         names = [*FILES, CARD] if page_of_model else [*FILES]
         letters = sorted(f"{APPEALS}/{path.name}" for path in (work / APPEALS).glob("*"))
         for name in [*names, *letters]:
-            _settle(work / name)
+            sync(work / name)
         folder.mkdir(exist_ok=True)
         if letters:
             (folder / APPEALS).mkdir(exist_ok=True)
@@ -128,12 +129,3 @@ def _card(home: Home, version: str) -> Path | None:
     # The name comes from a scores file: it must not lead out of the folder of cards.
     page = home.model_card(version) if _VERSION.fullmatch(version) else None
     return page if page and page.is_file() else None
-
-
-def _settle(path: Path) -> None:
-    """Make the content last through a power cut before the name points to it."""
-    handle = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
