@@ -29,13 +29,21 @@ def line_versions(engine: Engine, lake: Lake, numbers: ir.Table) -> ir.Table:
 
     The first version also stands for the days before it was known. Versions of a line do not overlap.
     """
-    lines = numbered(lake.read(engine.con, "lines"), numbers)
+    return versions(numbered(lake.read(engine.con, "lines"), numbers), "line", "carrier", "home_region")
+
+
+def versions(lines: ir.Table, key: str, *columns: str) -> ir.Table:
+    """The versions of rows of lines, named by `key`: key, columns, to_day and from_day, as line_versions has them."""
     held = lines.mutate(to_day=lines.gone_day.fill_null(NEVER).cast("int32"))
     held = held.filter(held.known_day < held.to_day)  # one replaced on its own day never stood
-    order = ibis.row_number().over(ibis.window(group_by="line", order_by=["known_day", "to_day"]))
-    return held.select(
-        "line", "carrier", "home_region", "to_day", from_day=ibis.cases((order == 0, -NEVER), else_=held.known_day).cast("int32")
-    )
+    order = ibis.row_number().over(ibis.window(group_by=key, order_by=["known_day", "to_day"]))
+    return held.select(key, *columns, "to_day", from_day=ibis.cases((order == 0, -NEVER), else_=held.known_day).cast("int32"))
+
+
+def beside_versions(facts: ir.Table, standing: ir.Table, key: str, *columns: str) -> ir.Table:
+    """Adds columns of the version (see `versions`) that stood of each fact's line on its `day`; null for an unknown line."""
+    at_the_time = [facts[key] == standing[key], standing.from_day <= facts.day, facts.day < standing.to_day]
+    return facts.left_join(standing, at_the_time).select(facts, *[standing[name] for name in columns])
 
 
 def permitted_hours(engine: Engine, lake: Lake, settings: Settings, first_day: int, last_day: int) -> ir.Table:
@@ -124,9 +132,7 @@ class Surroundings:
 
     def of_lines(self, facts: ir.Table) -> ir.Table:
         """Adds carrier and home_region, as they were known of the line on `day`, to facts; null for an unknown line."""
-        lines = self.lines
-        at_the_time = [facts.line == lines.line, lines.from_day <= facts.day, facts.day < lines.to_day]
-        return facts.left_join(lines, at_the_time).select(facts, lines.carrier, lines.home_region)
+        return beside_versions(facts, self.lines, "line", "carrier", "home_region")
 
     def of_calls(self, placed: ir.Table) -> ir.Table:
         """Adds home_region, off_hours and to_complainer to calls."""

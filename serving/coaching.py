@@ -16,10 +16,9 @@ import numpy as np
 import pandas as pd
 
 from data_schemas.settings import Settings
-from features.events import outside, permitted_hours
+from features.events import beside_versions, outside, permitted_hours, versions
 from features.localtime import clock_seconds
 from features.measures import SHORT
-from features.windows import NEVER
 from models.pages.texts import N_
 from serving.comparison import Comparison, compare, discoveries
 from serving.known import Known
@@ -64,7 +63,9 @@ def coaching(known: Known, settings: Settings) -> dict[str, Any]:
     A call counts for the team and carrier that its line had that day, and so does a complaint; for an agent a complaint counts
     when that agent placed the line's last call in these days to the callee who complained, before the complaint.
     """
-    lines = known.engine.store("coached_lines", _line_versions(known))
+    rows = known.lake.read(known.engine.con, "lines")
+    held = versions(rows.filter(rows.known_day < known.day), "line_id", "carrier", "team")
+    lines = known.engine.store("coached_lines", held)
     calls = known.engine.store("coached_calls", _calls(known, settings, lines))
     kinds = [
         _counted(known, calls, "team", _complaints_of_teams(known, lines)),
@@ -165,21 +166,9 @@ def _stands_out(row: dict[str, Any]) -> bool:
     return any(told and told["stands_out"] for told in row["measures"].values())
 
 
-def _line_versions(known: Known) -> ir.Table:
-    """What was known of each line on each day: line_id, carrier, team, from_day and to_day (exclusive), as in features.events."""
-    lines = known.lake.read(known.engine.con, "lines")
-    held = lines.filter(lines.known_day < known.day).mutate(to_day=lines.gone_day.fill_null(NEVER).cast("int32"))
-    held = held.filter(held.known_day < held.to_day)  # one replaced on its own day never stood
-    order = ibis.row_number().over(ibis.window(group_by="line_id", order_by=["known_day", "to_day"]))
-    return held.select(
-        "line_id", "carrier", "team", "to_day", from_day=ibis.cases((order == 0, -NEVER), else_=held.known_day).cast("int32")
-    )
-
-
 def _beside_lines(events: ir.Table, lines: ir.Table) -> ir.Table:
     """Adds carrier and team, as they were known of the line that day; null for an unknown line."""
-    at_the_time = [events.line_id == lines.line_id, lines.from_day <= events.day, events.day < lines.to_day]
-    return events.left_join(lines, at_the_time).select(events, lines.carrier, lines.team)
+    return beside_versions(events, lines, "line_id", "carrier", "team")
 
 
 def _calls(known: Known, settings: Settings, lines: ir.Table) -> ir.Table:
