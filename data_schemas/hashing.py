@@ -1,6 +1,6 @@
 """The keyed hash that stands for a personal id: keyed BLAKE2b (RFC 7693), 64 bits, as a signed integer.
 
-Distinct ids are hashed once, in memory; every later step reads the hash, so that no raw id reaches a disk.
+Distinct ids are hashed once, in memory; every later step reads the hash, so that no raw id reaches a disk readable.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 
 from data_schemas.errors import BadInput
 from data_schemas.settings import Settings
@@ -26,8 +29,11 @@ MASK = "#######"
 _DIGIT_RUN = r"\d(?:[ ().-]*\d){6,}"
 """Seven digits or more, also with the marks people set between them."""
 _BYTES = 8
-_BATCH = 200_000
+_BATCH = 100_000
 """Ids hashed at a time."""
+_FEW = 8
+"""Batches below which other processes are not worth starting."""
+_IDS = "ids_of_callees_"
 SPACES = "".join(map(chr, (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)))
 """Unicode's space separators: what the engine's trim takes away, the wide space of Chinese exports included."""
 BLOCK = "__callee_block"
@@ -85,13 +91,15 @@ def hashed_view(
     """A view over `view` in which hashes (BIGINT) stand for the ids of `personal` columns; its (quoted) name.
 
     columns: column -> type of the engine. block: adds BLOCK, from the first personal column.
-    The raw ids live in memory (Arrow) while the view is in use.
+    The raw ids live in tables of the engine, whose spills are encrypted, until `forget`.
     """
+    found = con.execute("SELECT current_setting('threads')").fetchone()
+    workers = int(found[0]) if found else 1
     replaced, joins, extra = [], [], ""
     for place, name in enumerate(personal):
-        ids = f"ids_{place}"
+        ids = f"{_IDS}{place}"
         rows = con.execute(f"SELECT DISTINCT {as_text(name, columns[name])} AS raw FROM {view}")
-        con.register(ids, _hashed(key, rows.to_arrow_reader(_BATCH), block and not place))
+        _keep(con, ids, _hashed(key, rows.to_arrow_reader(_BATCH), block and not place, workers))
         replaced.append(f"{ids}.hash AS {quoted(name)}")
         joins.append(f"LEFT JOIN {ids} ON {ids}.raw = {as_text(name, columns[name], 'v.')}")
         extra = f", {ids}.block AS {BLOCK}" if block and not place else extra
@@ -101,16 +109,40 @@ def hashed_view(
     return hashed
 
 
-def _hashed(key: CalleeKey, batches: pa.RecordBatchReader, block: bool) -> pa.Table:
-    """Ids beside their hashes: raw, hash and, where asked for, block."""
-    done = []
-    for batch in batches:
-        raw = batch.column(0).drop_null()
-        values = raw.to_pylist()
-        columns = {"raw": raw, "hash": pa.array(key.hashes(values))}
-        done.append(pa.table({**columns, "block": key.blocks(values)} if block else columns))
-    empty = pa.schema([("raw", pa.string()), ("hash", pa.int64()), *([("block", pa.int64())] if block else [])]).empty_table()
-    return pa.concat_tables(done) if done else empty
+def forget(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop the raw ids behind hashed views, which can't be read any more."""
+    for (name,) in con.execute(f"SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, '{_IDS}')").fetchall():
+        con.execute(f"DROP TABLE {quoted(name)}")
+
+
+def _keep(con: duckdb.DuckDBPyConnection, ids: str, made: Iterator[pa.Table]) -> None:
+    """Fill the table `ids` with ids beside their hashes; through a cursor, for a statement on `con` would end what it gives."""
+    with con.cursor() as writer:
+        writer.execute(f"CREATE OR REPLACE TABLE {ids} (raw VARCHAR, hash BIGINT, block BIGINT)")
+        for part in made:
+            writer.register("part", part)
+            writer.execute(f"INSERT INTO {ids} BY NAME FROM part")
+            writer.unregister("part")
+
+
+def _hashed(key: CalleeKey, batches: Iterable[pa.RecordBatch], block: bool, workers: int) -> Iterator[pa.Table]:
+    """Ids beside their hashes: raw, hash and, where asked for, block; many by as many processes as there are workers."""
+    ids = (batch.column(0).drop_null() for batch in batches)
+    first = list(islice(ids, _FEW))
+    if len(first) < _FEW or workers < 2:
+        yield from (_beside(key, raw, block) for raw in chain(first, ids))
+        return
+    pool = Parallel(n_jobs=workers, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs", max_nbytes=None)
+    try:
+        yield from pool(delayed(_beside)(key, raw, block) for raw in chain(first, ids))
+    finally:
+        get_reusable_executor().shutdown()
+
+
+def _beside(key: CalleeKey, raw: pa.Array, block: bool) -> pa.Table:
+    values = raw.to_pylist()
+    columns = {"raw": raw, "hash": pa.array(key.hashes(values))}
+    return pa.table({**columns, "block": key.blocks(values)} if block else columns)
 
 
 def load_key(settings: Settings, home: Path) -> CalleeKey:

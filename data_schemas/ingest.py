@@ -21,7 +21,7 @@ from data_schemas.atomic import sync
 from data_schemas.checks import WallClock
 from data_schemas.clock import Clock, day_date
 from data_schemas.errors import BadInput
-from data_schemas.hashing import CalleeKey, keep_key, load_key
+from data_schemas.hashing import CalleeKey, forget, keep_key, load_key
 from data_schemas.lake import table_path
 from data_schemas.manifest import WHOLE, Manifest, TableState
 from data_schemas.settings import Settings
@@ -167,6 +167,7 @@ class _Ingest:
                 self.beside[name, "quarantine"] = staging.write_quarantine(con, table, kept / "quarantine", now)
             if table.plan.unknown:
                 self.beside[name, "aside"] = staging.write_aside(con, table, kept / "aside")
+            forget(con)
             staged.append(table)
         return staged
 

@@ -69,9 +69,6 @@ class Scope:
     def _fills(self) -> tuple[str, ...]:
         return FILLED_LATER.get(self.table.name, ())
 
-    def _hash(self, skip: tuple[str, ...] = ()) -> str:
-        return f"hash({', '.join(quoted(name) for name in self.table.names if name not in skip)})"
-
     @property
     def _key(self) -> str:
         return ", ".join(map(quoted, self.table.key))
@@ -96,8 +93,7 @@ class Scope:
     def merge(self, con: duckdb.DuckDBPyConnection) -> Changes:
         """Compare, and write what the scope holds from now on."""
         changes = Changes()
-        self._take(con, changes)
-        sums = con.execute("SELECT source, count(*), sum(content) FROM given GROUP BY source ORDER BY source").fetchall()
+        sums = self._take(con, changes)
         fresh = [(source, (rows, int(content))) for source, rows, content in sums if (rows, int(content)) not in self.seen]
         if not fresh:
             changes.unchanged = changes.rows
@@ -113,7 +109,7 @@ class Scope:
         if self.live:
             con.execute(
                 "CREATE OR REPLACE TEMP TABLE live AS SELECT *, "
-                f"{self._hash()} AS content FROM read_parquet({file_list(self.live)}, hive_partitioning = false)"
+                f"{row_hash(self.table)} AS content FROM read_parquet({file_list(self.live)}, hive_partitioning = false)"
             )
         if self.live and _count(con, f"FROM fresh SEMI JOIN live USING ({self._key})"):
             self._compare(con, changes)
@@ -125,37 +121,38 @@ class Scope:
             changes.rewritten = True
             self._write(con, changes, f"(SELECT {self._columns()} FROM live UNION ALL SELECT {self._columns()} FROM fresh)")
         else:
-            self._write(con, changes, "fresh")
+            self._write(con, changes, "fresh", "content")
         return changes
 
-    def _take(self, con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
-        """The rows of the input as `given`, each version of a key once.
+    def _take(self, con: duckdb.DuckDBPyConnection, changes: Changes) -> list[tuple[str, int, int]]:
+        """The rows of the input as `given`, each version of a key once; of each source its rows and their sum of contents.
 
         Rows of one key and one content: one stays. Of other contents that became known at the same time (or say
         nothing about it) the fullest stays, then the one with the greatest hash, so that no order matters; those
         known at different times are successive versions.
         """
         rows = f"read_parquet({file_list(self.staged)}, hive_partitioning = false)"
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE given AS SELECT *, NULL::INTEGER AS gone_day, {self._hash()} AS content FROM {rows}"
-        )
-        counted = con.execute(f"SELECT count(*), count(DISTINCT hash({self._key})) FROM given").fetchone()
+        con.execute(f"CREATE OR REPLACE TEMP VIEW input AS SELECT *, NULL::INTEGER AS gone_day FROM {rows}")
+        counted = con.execute(f"SELECT count(*), count(DISTINCT hash({self._key})) FROM input").fetchone()
         taken, keys = counted or (0, 0)
-        changes.rows = taken
-        if taken == keys:
-            return
-        told = quoted(self.table.knowledge_time) if self.table.knowledge_time else "NULL"
-        full = " + ".join(f"({quoted(name)} IS NOT NULL)::INTEGER" for name in self.table.names)
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE given AS "
-            f"WITH one AS (FROM given QUALIFY row_number() OVER (PARTITION BY {self._key}, content ORDER BY source) = 1), "
-            f"best AS (FROM one QUALIFY row_number() OVER (PARTITION BY {self._key}, {told} "
-            f"ORDER BY known_at DESC, {full} DESC, content DESC) = 1) "
-            f"SELECT * REPLACE (lead(known_day) OVER (PARTITION BY {self._key} ORDER BY known_at, content) AS gone_day) "
-            "FROM best"
-        )
-        changes.rows = _count(con, "FROM given")
+        once = "input"
+        if taken > keys:
+            once = "single"
+            told = quoted(self.table.knowledge_time) if self.table.knowledge_time else "NULL"
+            full = " + ".join(f"({quoted(name)} IS NOT NULL)::INTEGER" for name in self.table.names)
+            con.execute(
+                "CREATE OR REPLACE TEMP TABLE single AS "
+                f"WITH one AS (FROM input QUALIFY row_number() OVER (PARTITION BY {self._key}, content ORDER BY source) = 1), "
+                f"best AS (FROM one QUALIFY row_number() OVER (PARTITION BY {self._key}, {told} "
+                f"ORDER BY known_at DESC, {full} DESC, content DESC) = 1) "
+                f"SELECT * REPLACE (lead(known_day) OVER (PARTITION BY {self._key} ORDER BY known_at, content) AS gone_day) "
+                "FROM best"
+            )
+        con.execute(f"CREATE OR REPLACE TEMP VIEW given AS FROM {once}")
+        sums = con.execute("SELECT source, count(*), sum(content) FROM given GROUP BY source ORDER BY source").fetchall()
+        changes.rows = sum(rows for _, rows, _ in sums)
         changes.duplicates = taken - changes.rows
+        return sums
 
     def _compare(self, con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
         """The versions from now on, as `merged`."""
@@ -167,7 +164,7 @@ class Scope:
         if self.silent:
             kept = ", ".join(f"l.{quoted(name)} AS {quoted(name)}" for name in self.silent)
             con.execute(
-                f"CREATE OR REPLACE TEMP TABLE told AS SELECT *, {self._hash()} AS content FROM "
+                f"CREATE OR REPLACE TEMP TABLE told AS SELECT *, {row_hash(self.table)} AS content FROM "
                 f"(SELECT f.* EXCLUDE (content) REPLACE ({kept}) FROM fresh f LEFT JOIN latest l ON {same_key})"
             )
         fresh = "told" if self.silent else "fresh"
@@ -219,7 +216,7 @@ class Scope:
             SELECT v.* EXCLUDE (turn, gone_day), least(
                 v.gone_day, CASE WHEN m.fragment IS NOT NULL AND v.gone_day IS NULL THEN {gone} END,
                 lead(v.known_day) OVER (PARTITION BY {", ".join(f"v.{quoted(n)}" for n in self.table.key)}
-                    ORDER BY v.known_at, turn, {self._own_known_us("v")}, {self._hash()})
+                    ORDER BY v.known_at, turn, {self._own_known_us("v")}, {row_hash(self.table)})
             ) AS gone_day
             FROM versions v LEFT JOIN missing m USING ({self._key})"""
         )
@@ -249,24 +246,27 @@ class Scope:
             f"AND {overlapped} AND {own_day} IN (SELECT {self.wall.day(self._own_known_us('fresh'))} FROM fresh)"
         )
 
-    def _write(self, con: duckdb.DuckDBPyConnection, changes: Changes, rows: str) -> None:
+    def _write(self, con: duckdb.DuckDBPyConnection, changes: Changes, rows: str, content: str = "") -> None:
+        """Write `rows`; content: their column that holds the hash of the contract's columns, if they have it."""
+        content = content or row_hash(self.table)
         changes.file = self.out
         order = f"line_id, {quoted(self.table.event_time)}, {self._key}, known_at" if self.table.big else f"{self._key}, known_at"
         self.out.parent.mkdir(parents=True, exist_ok=True)
         con.execute(
-            f"COPY (SELECT {self._columns()} FROM {rows} ORDER BY {order}, {self._hash()}) "
+            f"COPY (SELECT {self._columns()} FROM {rows} ORDER BY {order}, {content}) "
             f"TO {text(self.out)} (FORMAT parquet, COMPRESSION zstd)"
         )
         cells = con.execute(
-            f"SELECT day, known_day, gone_day, sum(n), sum(content) FROM ({self._cells(rows)}) GROUP BY ALL"
+            f"SELECT day, known_day, gone_day, sum(n), sum(content) FROM ({self._cells(rows, content)}) GROUP BY ALL"
         ).fetchall()
         for day, known_day, gone_day, count, content in cells:
             changes.cells.setdefault(day, []).append(Cell(known_day, gone_day, int(count), int(content)))
 
-    def _cells(self, rows: str) -> str:
+    def _cells(self, rows: str, content: str) -> str:
         """SQL of what fingerprints are summed from: each version, and what was filled in later as of its own day."""
         key = self._key
-        parts = [f"SELECT day, known_day, gone_day, 1 AS n, hash({self._hash(self._fills)}, known_at) AS content FROM {rows}"]
+        stays = row_hash(self.table, self._fills) if self._fills else content
+        parts = [f"SELECT day, known_day, gone_day, 1 AS n, hash({stays}, known_at) AS content FROM {rows}"]
         for name in self._fills:
             times = [f"epoch_us({quoted(n)})" for n in self._fills if self.table.column(n).kind == "timestamp"]
             us = f"epoch_us({quoted(name)})" if self.table.column(name).kind == "timestamp" else f"greatest({', '.join(times)})"
@@ -276,6 +276,11 @@ class Scope:
                 f"WHERE {quoted(name)} IS NOT NULL"
             )
         return " UNION ALL ".join(parts)
+
+
+def row_hash(table: Table, skip: tuple[str, ...] = ()) -> str:
+    """SQL of the hash of a row's contract columns, but for some."""
+    return f"hash({', '.join(quoted(name) for name in table.names if name not in skip)})"
 
 
 def _fragment(sums: tuple[int, int]) -> int:

@@ -17,6 +17,7 @@ from data_schemas.checks import Plan, Rule, WallClock
 from data_schemas.errors import BadInput
 from data_schemas.hashing import CalleeKey, hashed_view, mask_sql
 from data_schemas.manifest import WHOLE
+from data_schemas.merge import row_hash
 from data_schemas.sources import REJECT_ERRORS, RawTable, file_list, first_line, quoted, text
 from data_schemas.tables import Table
 
@@ -88,7 +89,9 @@ def stage(con: duckdb.DuckDBPyConnection, raw: RawTable, table: Table, wall: Wal
 def _scan(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None:
     """Write every row, typed and with the rule it breaks, below `folder`, by day."""
     scope = "day" if staged.table.big else "0"
-    rows = f"SELECT *, CASE WHEN rule > 0 THEN {_BAD} ELSE {scope} END AS part FROM ({staged.plan.select(staged.view)})"
+    content = f"{row_hash(staged.table)} AS content"  # what merge tells rows apart by
+    part = f"CASE WHEN rule > 0 THEN {_BAD} ELSE {scope} END AS part"
+    rows = f"SELECT *, {content}, {part} FROM ({staged.plan.select(staged.view)})"
     folder.mkdir(parents=True)
     con.execute(f"COPY ({rows}) TO {text(folder)} (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (part))")
 

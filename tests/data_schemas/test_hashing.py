@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from data_schemas import hashing
 from data_schemas.errors import BadInput
-from data_schemas.hashing import CalleeKey, hashed_view, load_key
+from data_schemas.hashing import CalleeKey, forget, hashed_view, load_key
 from tests.data_schemas import disk
 from tests.data_schemas.disk import load, small, write
 
@@ -54,6 +55,21 @@ def test_the_view_gives_each_row_the_hash_of_its_id(values):
     got = con.execute(f"SELECT callee_id, __callee_block FROM {view} ORDER BY n").fetchall()
     clean = [(value or "").strip(SPACES) for value in values]
     assert got == [(key.hash(value), key.blocks([value])[0].as_py()) if value else (None, None) for value in clean]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ids_of_many_batches_are_hashed_alike_by_one_process_and_by_several(monkeypatch, threads):
+    monkeypatch.setattr(hashing, "_BATCH", 2048)
+    monkeypatch.setattr(hashing, "_FEW", 3)
+    con, key, count = duckdb.connect(config={"threads": threads}), CalleeKey(b"k"), 20_000
+    con.execute(f"CREATE TEMP VIEW raw AS SELECT '138' || lpad(range::VARCHAR, 8, '0') AS callee_id FROM range({count})")
+    view = hashed_view(con, key, "raw", {"callee_id": "VARCHAR"}, ("callee_id",), True)
+    values = [f"138{n:08}" for n in range(count)]
+    want = set(zip(key.hashes(values).tolist(), key.blocks(values).to_pylist(), strict=True))
+    got = con.execute(f"SELECT callee_id, __callee_block FROM {view}").fetchall()
+    assert len(got) == count and set(got) == want
+    forget(con)
+    assert con.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,), "raw ids go as soon as they are not needed"
 
 
 def test_the_home_keeps_a_key_of_its_own_that_only_its_owner_reads(tmp_path):
