@@ -15,8 +15,8 @@ from data_schemas.clock import Clock, day_date
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from features.catalogue import CATALOGUE
-from features.context import context, eligible
-from features.engine import Engine, open_engine
+from features.context import context, eligible, standing
+from features.engine import Engine, Work, name_of, open_engine
 from features.feature import LONGEST, Feature, Measure, Need, Presence
 from features.peers import with_peers
 from features.presence import window_counts
@@ -82,23 +82,28 @@ def batches_in(
     asked = [feature.asked() for feature in catalogue]
     needs = with_longest({need for one in asked for need in one.needs})
     reads = {column for one in asked for column in one.reads}
+    known = {id(feature) for feature in CATALOGUE}
+    ours = all(id(feature) in known for feature in catalogue)  # formulas that are no others than those of this code
     tell("days of calls and messages", 0.0)
     done = lambda share: tell("days of calls and messages", _DAYS_SHARE * share)  # noqa: E731
     with open_days(engine, lake, settings, wanted, needs, scratch, done) as past:
-        here = engine.frame(eligible(lake, engine, engine.rows("snapshots", _as_of(wanted)), Clock(settings.zone)))
+        clock, tables = Clock(settings.zone), standing(engine, lake)
+        here = engine.frame(eligible(tables.lines, engine.rows("snapshots", _as_of(wanted)), clock))
         batches = _batches(wanted, dict(zip(here["as_of_day"], here["lines"], strict=True)), engine.batch_rows)
         for number, batch in enumerate(batches):
             tell("windows and formulas", _DAYS_SHARE + (1 - _DAYS_SHARE) * number / len(batches))
             snapshots = engine.rows("snapshots", _as_of(batch))
             seen = _look_back(past, batch)
 
-            def work() -> ir.Table:
-                frame = context(engine, lake, Clock(settings.zone), snapshots, past.numbers, reads)  # noqa: B023
+            def work() -> Work:
+                frame = context(engine, tables, clock, snapshots, past.numbers, reads)  # noqa: B023
                 windows, passing = _windows(engine, past, seen, snapshots, needs, frame)  # noqa: B023
-                return _formulas(engine, windows, passing, needs, catalogue)
+                return {"rows": _formulas(engine, windows, passing, needs, catalogue)}
 
             # Batches of the same tables are the same work.
-            table = engine.arrow(engine.again(("batch", *sorted(seen)), work))
+            key = ("batch", *sorted(seen))
+            place = past.place(*key, settings.zone, [feature.name for feature in catalogue]) if ours else None
+            table = engine.arrow(engine.again(key, work, place)["rows"])
             yield _finished(table, [feature.name for feature in catalogue])
     tell("done", 1.0)
 
@@ -156,7 +161,7 @@ def _windows(
             parts += window_counts(engine, f"{source}_met", met[0], met[1], present, past.kinds[source].columns, snapshots)
         absent += ([] if tiles else counted) + ([] if met else present)
     table = beside(frame, *[(part, _AT) for part in parts])
-    passing = [part.get_name() for part in parts]
+    passing = [name_of(part) for part in parts]
     return table.mutate(**{need.column: ibis.null("int64") for need in absent}), passing
 
 

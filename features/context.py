@@ -7,6 +7,7 @@ lines table knows them: a line that was banned and then given up still tells how
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -40,12 +41,26 @@ def _visible(rows: ir.Table, snapshots: ir.Table) -> ir.Table:
     )
 
 
-def members(lake: Lake, engine: Engine, snapshots: ir.Table, clock: Clock) -> ir.Table:
+@dataclass(frozen=True)
+class Standing:
+    """The small tables of a lake, under names of the engine's."""
+
+    lines: ir.Table
+    bans: ir.Table
+    policies: ir.Table
+
+
+def standing(engine: Engine, lake: Lake) -> Standing:
+    """Takes the small tables of a lake into the engine."""
+    tables = ("lines", "bans", "policies")
+    return Standing(*[engine.store(f"known_{table}", lake.read(engine.con, table)) for table in tables])
+
+
+def members(lines: ir.Table, snapshots: ir.Table, clock: Clock) -> ir.Table:
     """Every line known at each as_of: line_id, as_of_day, what is known of it, `here` and line_days_{w}.
 
     here: 1 while the company has it, banned or not; 0 once it was given up. line_days_{w}: days of the window it was there.
     """
-    lines = lake.read(engine.con, "lines")
     rows = lines.mutate(left_day=local_day(lines.deactivated_at, clock))
     seen = _visible(rows, snapshots)
     gone = seen.left_day.notnull() & (seen.left_day < seen.as_of_day)
@@ -63,9 +78,8 @@ def members(lake: Lake, engine: Engine, snapshots: ir.Table, clock: Clock) -> ir
     )
 
 
-def bans_at(lake: Lake, engine: Engine, snapshots: ir.Table, clock: Clock) -> ir.Table:
+def bans_at(bans: ir.Table, snapshots: ir.Table, clock: Clock) -> ir.Table:
     """Every ban known at each as_of: line_id, as_of_day, banned_day, lifted_day (null while it lasts), won."""
-    bans = lake.read(engine.con, "bans")
     rows = bans.mutate(end_day=local_day(bans.lifted_at, clock))
     seen = _visible(rows, snapshots)
     lifted = ibis.cases((seen.end_day < seen.as_of_day, seen.end_day))
@@ -134,9 +148,9 @@ def group_record(known: ir.Table, bans: ir.Table, group: str) -> ir.Table:
     return joined.left_join(last, keys).select(joined, *[last[c] for c in last.columns if c not in keys])
 
 
-def rules(lake: Lake, engine: Engine, snapshots: ir.Table) -> ir.Table:
+def rules(policies: ir.Table, snapshots: ir.Table) -> ir.Table:
     """The policy in force for each carrier at each as_of: limits, and days since it came."""
-    seen = _visible(lake.read(engine.con, "policies"), snapshots)
+    seen = _visible(policies, snapshots)
     newest = ibis.window(group_by=["carrier", "as_of_day"], order_by=[ibis.desc("effective_at"), ibis.desc("known_day")])
     ranked = seen.mutate(place=ibis.row_number().over(newest))
     return ranked.filter(ranked.place == 0).select(
@@ -161,16 +175,18 @@ def _last_of_others(table: ir.Table, group: str) -> ir.Value:
     return (table.as_of_day - ibis.cases((mine, table[f"{group}_second"]), else_=table[f"{group}_last"])).cast("int32")
 
 
-def eligible(lake: Lake, engine: Engine, snapshots: ir.Table, clock: Clock) -> ir.Table:
+def eligible(lines: ir.Table, snapshots: ir.Table, clock: Clock) -> ir.Table:
     """as_of_day and lines: about how many lines are eligible then (those under a ban count, too)."""
-    known = members(lake, engine, snapshots, clock)
+    known = members(lines, snapshots, clock)
     return known.group_by("as_of_day").aggregate(lines=known.here.sum().cast("int64"))
 
 
-def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table, numbers: ir.Table, reads: Collection[str]) -> ir.Table:
+def context(
+    engine: Engine, tables: Standing, clock: Clock, snapshots: ir.Table, numbers: ir.Table, reads: Collection[str]
+) -> ir.Table:
     """One row an eligible line and as_of day, with the columns `reads` that formulas reach through `Window.at`."""
-    bans = engine.store("bans_at", bans_at(lake, engine, snapshots, clock))
-    known = engine.store("members", _with_own_bans(members(lake, engine, snapshots, clock), own_record(bans)))
+    bans = engine.store("bans_at", bans_at(tables.bans, snapshots, clock))
+    known = engine.store("members", _with_own_bans(members(tables.lines, snapshots, clock), own_record(bans)))
     table = known.filter((known.banned_now == 0) & (known.here == 1))
     records, ends = [], {}
     for group in GROUPS:
@@ -180,7 +196,7 @@ def context(engine: Engine, lake: Lake, clock: Clock, snapshots: ir.Table, numbe
             found += [f"{group}_last", f"{group}_last_line", f"{group}_second"]
             ends[group] = f"{group}_since_ban"
         records.append((record.select(group, "as_of_day", *found), [group, "as_of_day"]))
-    policy = engine.store("rules", rules(lake, engine, snapshots))
+    policy = engine.store("rules", rules(tables.policies, snapshots))
     kept = engine.store("appeals", bans.group_by("as_of_day").aggregate(appeals=bans.won.count()))
     small = [(numbers, ["line_id"]), (policy, ["carrier", "as_of_day"]), (kept, ["as_of_day"])]
     table = beside(table, *records, *small)

@@ -8,17 +8,19 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar, cast
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
 from data_schemas.settings import Settings
 from data_schemas.sources import file_list, text
+from features.programs import Place
 
-T = TypeVar("T")
+Work = dict[str, ir.Table]
+"""Tables that a piece of work leaves, by what they hold."""
 
 
 class Engine:
@@ -58,10 +60,11 @@ class Engine:
         """The rows of an expression under a name, not worked out."""
         return expr
 
-    def again(self, key: object, work: Callable[[], T]) -> T:
-        """What `work` stores, from the tables and views that go by its names now; one key, one work.
+    def again(self, key: object, work: Callable[[], Work], place: Place | None = None) -> Work:
+        """The tables that `work` stores, from the tables and views that go by its names now; one key, one work.
 
-        Nothing that `work` does may depend on the rows.
+        Nothing that `work` does may depend on the rows. place: where its statements are kept for other engines; they must then
+        follow from what the place was made of.
         """
         return work()
 
@@ -72,7 +75,7 @@ class DuckEngine(Engine):
     def __init__(self, con: ibis.BaseBackend):
         super().__init__(con)
         self._recorded: list[str] | None = None
-        self._works: dict[object, tuple[list[str], object]] = {}
+        self._works: dict[object, tuple[list[str], Work]] = {}
         self._alive: list[ir.Table] = []
 
     def store(self, name: str, expr: ir.Table) -> ir.Table:
@@ -83,7 +86,7 @@ class DuckEngine(Engine):
         # Types as the expression says, not as DuckDB widens sums.
         self._run(f'create or replace temp table "{name}" ({columns})')
         self._run(f'insert into "{name}" {self._sql(expr)}')
-        return self.con.table(name, database=("temp", "main"))
+        return self._named(name)
 
     def drop(self, *names: str) -> None:
         """Frees stored tables that are no longer read."""
@@ -108,21 +111,27 @@ class DuckEngine(Engine):
 
     def view(self, name: str, expr: ir.Table) -> ir.Table:
         """A name for the rows of an expression, which another `view` of the name changes for all that was built on it."""
-        self.con.raw_sql(f'create or replace temp view "{name}" as {self._sql(expr)}')
-        return self.con.table(name, database=("temp", "main"))
+        if self._recorded is not None:
+            self._alive.append(expr)
+        self._run(f'create or replace temp view "{name}" as {self._sql(expr)}')
+        return self._named(name)
 
-    def again(self, key: object, work: Callable[[], T]) -> T:
+    def again(self, key: object, work: Callable[[], Work], place: Place | None = None) -> Work:
         """Runs `work` once and writes down its statements; after that they are run alone: expressions take long to work out."""
-        if key not in self._works:
+        if key in self._works:
+            self._replay(self._works[key][0])
+        elif place is not None and (program := place.find()) is not None:
+            self._replay(program.statements)
+            self._works[key] = program.statements, {part: self._named(name) for part, name in program.leaves.items()}
+        else:
             self._recorded = []
             try:
                 self._works[key] = self._recorded, work()
             finally:
                 self._recorded = None
-        else:
-            for statement in self._works[key][0]:
-                self.con.raw_sql(statement)
-        return cast(T, self._works[key][1])
+            if place is not None:
+                place.keep(self._works[key][0], {part: name_of(table) for part, table in self._works[key][1].items()})
+        return self._works[key][1]
 
     def save(self, expr: ir.Table, path: Path) -> None:
         """Writes the rows of an expression into a Parquet file."""
@@ -132,17 +141,31 @@ class DuckEngine(Engine):
         """Parquet files of the same columns as one table."""
         files = file_list(paths)
         self.con.raw_sql(f'create or replace temp view "{name}" as from read_parquet({files}, hive_partitioning = false)')
-        return self.con.table(name, database=("temp", "main"))
+        return self._named(name)
 
     def _sql(self, expr: ir.Table) -> str:
         """The statement of an expression; what it holds in memory (as a table of the lake without rows is) can then be read."""
         self.con._run_pre_execute_hooks(expr)
         return str(self.con.compile(expr))
 
+    def _named(self, name: str) -> ir.Table:
+        return self.con.table(name, database=("temp", "main"))
+
+    def _replay(self, statements: list[str]) -> None:
+        for statement in statements:
+            self.con.raw_sql(statement)
+
     def _run(self, statement: str) -> None:
         if self._recorded is not None:
             self._recorded.append(statement)
         self.con.raw_sql(statement)
+
+
+def name_of(table: ir.Table) -> str:
+    """The name by which a stored table or a view goes."""
+    op = table.op()
+    assert isinstance(op, ops.DatabaseTable)
+    return op.name
 
 
 @contextmanager

@@ -121,14 +121,22 @@ def calls(raw: ir.Table, numbers: ir.Table) -> ir.Table:
 
 
 class Surroundings:
-    """What stood around a call: the line's home region, the carrier's permitted hours, whether the callee had complained."""
+    """What stood around a call: the line's home region, the carrier's permitted hours, whether the callee had complained.
+
+    What `of_calls` reads is there after `open`.
+    """
 
     def __init__(self, engine: Engine, lake: Lake, settings: Settings, numbers: ir.Table, first_day: int, last_day: int):
         self.lines = engine.store("line_versions", line_versions(engine, lake, numbers))
-        self._hours = engine.store("permitted_hours", permitted_hours(engine, lake, settings, first_day, last_day))
-        self._complained = engine.store("complainers", complainers(engine, lake, last_day))
+        self._engine, self._lake, self._settings, self._span = engine, lake, settings, (first_day, last_day)
         hours = settings.features
         self._default = clock_seconds(hours.permitted_from), clock_seconds(hours.permitted_to)
+
+    def open(self) -> None:
+        """Store what calls are judged by."""
+        engine, lake = self._engine, self._lake
+        self._hours = engine.store("permitted_hours", permitted_hours(engine, lake, self._settings, *self._span))
+        self._complained = engine.store("complainers", complainers(engine, lake, self._span[1]))
 
     def of_lines(self, facts: ir.Table) -> ir.Table:
         """Adds carrier and home_region, as they were known of the line on `day`, to facts; null for an unknown line."""

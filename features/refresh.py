@@ -18,11 +18,12 @@ from data_schemas.settings import Settings
 from features import daily
 from features.catalogue import CATALOGUE, fingerprint
 from features.daily import Kinds
-from features.engine import DuckEngine, Engine
+from features.engine import DuckEngine, Engine, Work
 from features.events import Surroundings
 from features.feature import LONGEST, Need
 from features.kept import Kept, digest
 from features.localtime import calendar
+from features.programs import Place
 from features.windows import with_longest
 
 BIG = ("calls", "messages")
@@ -31,6 +32,8 @@ CHUNK_ROWS = 1_000_000
 """Events, for each GB of the engine's memory, that are worked on at a time."""
 MET_ROWS = 8_000_000
 """Records, for each GB of the engine's memory, that are looked up at a time in the days before."""
+PROGRAMS = "programs"
+"""The folder of kept statements, beside the kept days."""
 MET_DAYS = 2 * LONGEST
 """Days that are looked up at a time: the fewer, the more often the days before them are read."""
 Progress = Callable[[float], None]
@@ -52,6 +55,10 @@ class Days:
         facts, odd = self._part(source, "facts", first, last), self._part(source, "odd", first, last)
         return None if facts is None or odd is None else (facts, odd)
 
+    def place(self, *made_of: object) -> Place | None:
+        """Where a program that reads these tables is kept; None where none is."""
+        return None
+
     def _part(self, source: str, part: str, first: int, last: int) -> ir.Table | None:
         raise NotImplementedError
 
@@ -72,13 +79,15 @@ def open_days(
         yield _HeldDays(engine, lake, settings, as_of, asked)
         return
     standard = _standard()
-    fits = lake.derived is not None and all(
+    ours = all(
         set(kinds.measures) <= set(standard[source].measures) and set(kinds.columns) <= set(standard[source].columns)
         for source, kinds in asked.items()
     )
+    fits = ours and lake.derived is not None
+    programs = _Programs(lake.derived / PROGRAMS if fits and lake.derived else None) if ours else None
     folder = Path(tempfile.mkdtemp(prefix="bancast-days-", dir=scratch)) if not fits or lake.derived is None else lake.derived
     try:
-        yield _FiledDays(engine, lake, settings, as_of, standard if fits else asked, Kept(folder), progress)
+        yield _FiledDays(engine, lake, settings, as_of, standard if fits else asked, Kept(folder), programs, progress)
     finally:
         if not fits:
             shutil.rmtree(folder, ignore_errors=True)
@@ -102,11 +111,17 @@ def _numbered(ids: ir.Table, after: int) -> ir.Table:
     return ids.select("line_id", line=(ibis.row_number().over(order_by=ids.line_id) + (after + 1)).cast("int32"))
 
 
-def _complaints(engine: Engine, lake: Lake, kinds: Kinds, numbers: ir.Table, first: int, last: int) -> ir.Table | None:
+def _complaints(
+    engine: Engine, lake: Lake, kinds: Kinds, numbers: ir.Table, first: int, last: int, place: Place | None = None
+) -> ir.Table | None:
     if not kinds.measures or not any(first <= day <= last for day in lake.days("complaints")):
         return None
-    placed = daily.read_events(engine, "complaints", lake.read(engine.con, "complaints", first, last), numbers)
-    return daily.line_days(engine, kinds, placed, None, None)
+    raw = engine.view("complaints_chunk", lake.read(engine.con, "complaints", first, last))
+
+    def work() -> Work:
+        return {"tiles": daily.line_days(engine, kinds, daily.read_events(engine, "complaints", raw, numbers), None, None)}
+
+    return engine.again(("complaints", "days"), work, place)["tiles"]
 
 
 def _within(rows: ir.Table, first: int, last: int) -> ir.Table:
@@ -131,6 +146,8 @@ class _HeldDays(Days):
             placed = daily.read_events(engine, source, raw, self.numbers)
             if own.measures:
                 around = Surroundings(engine, lake, settings, self.numbers, first, last) if source == "calls" else None
+                if around:
+                    around.open()
                 self._tables[source, "tiles"] = daily.line_days(engine, own, placed, around, days)
             if own.columns:
                 values = None
@@ -160,15 +177,22 @@ class _FiledDays(Days):
         as_of: Sequence[int],
         kinds: dict[str, Kinds],
         kept: Kept,
+        programs: _Programs | None,
         progress: Progress,
     ):
+        self._programs = programs
         self._engine, self._lake, self._settings, self._kept, self._progress = engine, lake, settings, kept, progress
         self.kinds = kinds
         self._days = {source: lake.days(source) for source in BIG}
         with kept.locked():
             self._refresh(as_of)
         first, last = min(as_of) - LONGEST, max(as_of) - 1
-        self._complaints = _complaints(engine, lake, kinds["complaints"], self.numbers, first, last)
+        place = self.place("complaints", "days")
+        self._complaints = _complaints(engine, lake, kinds["complaints"], self.numbers, first, last, place)
+
+    def place(self, *made_of: object) -> Place | None:
+        """Where a program that reads these tables is kept; None where measures are not those of this code."""
+        return self._programs.place(self.kinds, *made_of) if self._programs else None
 
     def _part(self, source: str, part: str, first: int, last: int) -> ir.Table | None:
         if source == "complaints":
@@ -190,7 +214,7 @@ class _FiledDays(Days):
         for source in BIG:
             wanted = (further if self.kinds[source].few else back) if self._worth(source) else set()
             missing[source] = self._kept.missing(source, wanted.intersection(self._days[source]), keys[source][0])
-        self.numbers = self._number(missing)
+        self.numbers = self._engine.view("numbers", self._number(missing))
         if missing["calls"] or self._kept.days("calls"):
             span = min(further), max(as_of) - 1
             around = Surroundings(self._engine, self._lake, settings, self.numbers, *span)
@@ -266,18 +290,22 @@ class _FiledDays(Days):
         """Line-days, and few values met, in chunks; after each the share that is done."""
         engine, kinds = self._engine, self.kinds[source]
         around = self._around if source == "calls" else None
+        if around:
+            around.open()
         span = range(days[0], days[-1] + 1)
         known = engine.rows("calendar", calendar(span, self._settings.country)) if source == "calls" else None
         raw: ir.Table
 
-        def work() -> dict[str, ir.Table]:
+        def work() -> Work:
             placed = daily.read_events(engine, source, raw, self.numbers)
             parts = {"tiles": daily.line_days(engine, kinds, placed, around, known)} if kinds.measures else {}
             return parts | ({"values": daily.day_values(engine, kinds, placed)} if kinds.few else {})
 
+        hours = self._settings.features
+        place = self.place(source, "days", hours.permitted_from, hours.permitted_to)
         for chunk, done in _chunks(days, self._lake.rows(source), int(CHUNK_ROWS * self._settings.memory_gb)):
             raw = engine.view(f"{source}_chunk", self._lake.read(engine.con, source, chunk[0], chunk[-1]))
-            self._file(source, engine.again((source, "days"), work), chunk, keys[0])
+            self._file(source, engine.again((source, "days"), work, place), chunk, keys[0])
             yield done
         engine.drop(f"{source}_events", f"{source}_values")
 
@@ -289,10 +317,11 @@ class _FiledDays(Days):
         past: ir.Table
         few: tuple[ir.Table, ir.Table] | None = None
 
-        def work() -> dict[str, ir.Table]:
+        def work() -> Work:
             facts, odd = daily.met_before(engine, kinds, raw, past, self.numbers, few)
-            return {"facts": facts, "odd": odd}
+            return {"facts": engine.view(f"{source}_facts_made", facts), "odd": engine.view(f"{source}_odd_made", odd)}
 
+        place = self.place(source, "met")
         for chunk, done in _chunks(days, lake.rows(source), most, MET_DAYS):
             first, last = chunk[0], chunk[-1]
             raw = engine.view(f"{source}_met_now", lake.read(engine.con, source, first, last))
@@ -300,7 +329,7 @@ class _FiledDays(Days):
             if kinds.few:
                 now = engine.view(f"{source}_few_now", self._values(source, first, last))
                 few = (now, engine.view(f"{source}_few_then", self._values(source, first - LONGEST, first - 1)))
-            self._file(f"{source}-met", engine.again((source, "met"), work), chunk, keys[1])
+            self._file(f"{source}-met", engine.again((source, "met"), work, place), chunk, keys[1])
             yield done
         parts = [f"{part}_{kinds.number(column)}" for part in ("facts", "odd") for column in kinds.columns]
         engine.drop(*[f"{source}_met_{name}" for name in ("records", "pairs", "slow", "codes", *parts)])
@@ -323,6 +352,17 @@ class _FiledDays(Days):
         for part, path in files.items():
             self._engine.save(parts[part], path)
         self._kept.put(kind, days, key, files)
+
+
+class _Programs:
+    """Where the programs of one lake are kept."""
+
+    def __init__(self, folder: Path | None):
+        self._folder = folder
+
+    def place(self, kinds: dict[str, Kinds], *made_of: object) -> Place:
+        told = [(own.source, [measure.name for measure in own.measures], own.columns, own.few) for own in kinds.values()]
+        return Place(self._folder, told, *made_of)
 
 
 def _spans(days: Sequence[int]) -> list[tuple[int, int]]:

@@ -151,7 +151,9 @@ def _calls(days: EditedDays, settings: Settings) -> ir.Table:
     numbers = engine.store("plan_numbers", ids)
     rows = numbered(Known(engine, lake, days.day).rows("calls", days.first), numbers)
     rows = rows.select("line", "day", "call_id", "started_at", "local_second", "callee_id")
-    placed = Surroundings(engine, lake, settings, numbers, days.first, last).of_calls(rows)
+    around = Surroundings(engine, lake, settings, numbers, days.first, last)
+    around.open()
+    placed = around.of_calls(rows)
     return engine.store("plan_calls", placed.join(numbers, "line").drop("line", "local_second", "home_region"))
 
 

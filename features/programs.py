@@ -1,0 +1,94 @@
+"""The statements of a piece of work, kept for later builds: working expressions out takes longer than a morning's rows.
+
+A program knows tables by name and nothing of their rows. It follows from the code, from the libraries that write SQL, and from
+what its maker names; it is kept in memory and, where a folder is given, in a file. Whatever is kept can be removed at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import data_schemas
+from data_schemas.atomic import replacing
+
+_PASSING = re.compile(r"lake_[a-z]+_[0-9a-f]{32}|memtable|read_parquet")
+"""What a statement may not name: views and files that another build does not have."""
+_MOST = 48
+"""Programs held in memory."""
+_held: OrderedDict[str, Program] = OrderedDict()
+
+
+@dataclass(frozen=True)
+class Program:
+    """Statements in order, and the names of the tables that they leave."""
+
+    statements: list[str]
+    leaves: dict[str, str]
+
+    @property
+    def lasting(self) -> bool:
+        """Whether any build can run it that has tables of the same names."""
+        return not any(_PASSING.search(statement) for statement in self.statements)
+
+
+def _code() -> str:
+    """Changes with the code as it was loaded, and with the libraries that turn it into SQL."""
+    found = hashlib.sha256(repr([version(name) for name in ("ibis-framework", "sqlglot", "duckdb")]).encode())
+    for folder in (Path(__file__).parent, *map(Path, data_schemas.__path__)):
+        for path in sorted(folder.glob("*.py")):
+            found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+_CODE = _code()
+
+
+class Place:
+    """Where one program is kept. made_of: whatever it follows from, beside the code; folder: None keeps it in memory alone."""
+
+    def __init__(self, folder: Path | None, *made_of: object) -> None:
+        self._folder = folder
+        self._name = f"{_CODE}-{hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]}"
+
+    def find(self) -> Program | None:
+        """The program, if it is kept."""
+        program = _held.get(self._name) or self._read()
+        if program is not None:
+            self._hold(program)
+        return program
+
+    def keep(self, statements: list[str], leaves: Mapping[str, str]) -> None:
+        """Keep a program, unless it is good for one build only; files of other code go."""
+        program = Program(list(statements), dict(leaves))
+        if not program.lasting:
+            return
+        self._hold(program)
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for path in self._folder.glob("*.json"):
+            if not path.name.startswith(_CODE):
+                path.unlink(missing_ok=True)
+        with replacing(self._folder / f"{self._name}.json") as path:
+            path.write_text(json.dumps(asdict(program)), encoding="utf-8")
+
+    def _hold(self, program: Program) -> None:
+        _held[self._name] = program
+        _held.move_to_end(self._name)
+        while len(_held) > _MOST:
+            _held.popitem(last=False)
+
+    def _read(self) -> Program | None:
+        if self._folder is None:
+            return None
+        try:
+            return Program(**json.loads((self._folder / f"{self._name}.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None  # not there, or not to be read: worked out anew
