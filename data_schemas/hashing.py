@@ -1,6 +1,7 @@
 """The keyed hash that stands for a personal id: keyed BLAKE2b (RFC 7693), 64 bits, as a signed integer.
 
-Distinct ids are hashed once, in memory; every later step reads the hash, so that no raw id reaches a disk readable.
+Distinct ids are hashed once, in memory; where memory does not hold them, the id of each row is hashed as it passes. Every later
+step reads the hash. While raw ids are about the engine may not spill, so that none reaches a disk.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
@@ -17,6 +19,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from duckdb.func import FunctionNullHandling, PythonUDFType
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
@@ -34,6 +38,8 @@ _BATCH = 100_000
 _FEW = 8
 """Batches below which other processes are not worth starting."""
 _IDS = "ids_of_callees_"
+_HASH, _BLOCK = "hash_of_callee", "block_of_callee"
+_WITH_NULLS = FunctionNullHandling.SPECIAL
 SPACES = "".join(map(chr, (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)))
 """Unicode's space separators: what the engine's trim takes away, the wide space of Chinese exports included."""
 BLOCK = "__callee_block"
@@ -91,7 +97,7 @@ def hashed_view(
     """A view over `view` in which hashes (BIGINT) stand for the ids of `personal` columns; its (quoted) name.
 
     columns: column -> type of the engine. block: adds BLOCK, from the first personal column.
-    The raw ids live in tables of the engine, whose spills are encrypted, until `forget`.
+    The raw ids live in tables of the engine until `forget`. duckdb.OutOfMemoryException where they don't fit: see `passing_view`.
     """
     found = con.execute("SELECT current_setting('threads')").fetchone()
     workers = int(found[0]) if found else 1
@@ -103,14 +109,44 @@ def hashed_view(
         replaced.append(f"{ids}.hash AS {quoted(name)}")
         joins.append(f"LEFT JOIN {ids} ON {ids}.raw = {as_text(name, columns[name], 'v.')}")
         extra = f", {ids}.block AS {BLOCK}" if block and not place else extra
+    return _view(con, view, replaced, extra, joins)
+
+
+def passing_view(
+    con: duckdb.DuckDBPyConnection, key: CalleeKey, view: str, columns: Mapping[str, str], personal: tuple[str, ...], block: bool
+) -> str:
+    """The view of `hashed_view`, which hashes the id of each row as it passes: slower, and it holds nothing in memory."""
+    forget(con)
+    for name, made in ((_HASH, lambda ids: pa.array(key.hashes(ids))), (_BLOCK, key.blocks)):
+        con.create_function(name, _by_row(made), ["VARCHAR"], "BIGINT", type=PythonUDFType.ARROW, null_handling=_WITH_NULLS)
+    texts = {name: as_text(name, columns[name], "v.") for name in personal}
+    extra = f", {_BLOCK}({texts[personal[0]]}) AS {BLOCK}" if block else ""
+    return _view(con, view, [f"{_HASH}({text}) AS {quoted(name)}" for name, text in texts.items()], extra, [])
+
+
+def _view(con: duckdb.DuckDBPyConnection, view: str, replaced: list[str], extra: str, joins: list[str]) -> str:
     hashed = quoted("hashed_" + view.strip('"'))
     stars = f"v.* REPLACE ({', '.join(replaced)}){extra}"
     con.execute(f"CREATE OR REPLACE TEMP VIEW {hashed} AS SELECT {stars} FROM {view} v {' '.join(joins)}")
     return hashed
 
 
+def _by_row(made: Callable[[list[str]], pa.Array]) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:
+    """A function of the engine: what is made of the ids of some rows, null where a row has none."""
+
+    def by_row(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        known = pc.is_valid(column)
+        found = made(column.filter(known).to_pylist())
+        return pa.chunked_array([pc.replace_with_mask(pa.nulls(len(column), pa.int64()), known.combine_chunks(), found)])
+
+    return by_row
+
+
 def forget(con: duckdb.DuckDBPyConnection) -> None:
-    """Drop the raw ids behind hashed views, which can't be read any more."""
+    """Drop what stands behind hashed views, which can't be read any more."""
+    for name in (_HASH, _BLOCK):
+        with suppress(duckdb.InvalidInputException):  # there is none
+            con.remove_function(name)
     for (name,) in con.execute(f"SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, '{_IDS}')").fetchall():
         con.execute(f"DROP TABLE {quoted(name)}")
 

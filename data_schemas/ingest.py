@@ -122,6 +122,7 @@ class _Ingest:
         try:
             with self._engine() as con:
                 staged = self._stage(con, sources, key)
+                con.execute(f"SET temp_directory = {text(self.work / 'spill')}")
                 for place, table in enumerate(staged):
                     self._merge(con, table, state, 0.5 + 0.45 * place / len(staged))
                 self._notes(con, staged, state)
@@ -139,8 +140,7 @@ class _Ingest:
     def _engine(self) -> duckdb.DuckDBPyConnection:
         con = duckdb.connect()
         con.execute(f"SET memory_limit = '{self.settings.memory_gb}GB'")
-        con.execute(f"SET temp_directory = {text(self.work / 'spill')}")
-        con.execute("SET temp_file_encryption = true")  # what spills may hold raw ids
+        con.execute("SET temp_directory = ''")  # raw ids may not spill
         con.execute(f"SET TimeZone = {text(self.settings.zone)}")  # for files of which some give a zone and some do not
         con.execute("SET preserve_insertion_order = false")
         con.execute("SET enable_progress_bar = false")

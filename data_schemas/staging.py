@@ -6,6 +6,7 @@ Ids are hashed in that scan; staged files hold no raw one.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import duckdb
 from data_schemas import checks
 from data_schemas.checks import Plan, Rule, WallClock
 from data_schemas.errors import BadInput
-from data_schemas.hashing import CalleeKey, hashed_view, mask_sql
+from data_schemas.hashing import CalleeKey, hashed_view, mask_sql, passing_view
 from data_schemas.manifest import WHOLE
 from data_schemas.merge import row_hash
 from data_schemas.sources import REJECT_ERRORS, RawTable, file_list, first_line, quoted, text
@@ -71,19 +72,22 @@ def stage(con: duckdb.DuckDBPyConnection, raw: RawTable, table: Table, wall: Wal
 
     made = checks.plan(table, columns, wall, raw.describe(), blank)
     personal = tuple(name for name in made.present if table.column(name).personal)
-    try:
-        if personal:
-            view = hashed_view(con, key, view, columns, personal, checks.has_block(table))
+    # One way after the other, for where memory does not hold the ids.
+    ways = [hashed_view, passing_view] if personal else [lambda *_: view]
+    for hashed in ways:
+        try:
+            staged = Staged(raw, made, hashed(con, key, view, columns, personal, checks.has_block(table)))
             con.execute(f"DROP TABLE IF EXISTS {REJECT_ERRORS}")  # broken lines are met again in the scan that counts
             con.execute("DROP TABLE IF EXISTS reject_scans")
-        staged = Staged(raw, made, view)
-        _scan(con, staged, folder)
-    except duckdb.OutOfMemoryException:
-        raise
-    except duckdb.Error as error:
-        raise BadInput(f"{raw.describe()}: not readable to its end ({first_line(error)}); write it anew") from None
-    _count(con, staged, folder)
-    return staged
+            _scan(con, staged, folder)
+        except duckdb.OutOfMemoryException:
+            shutil.rmtree(folder, ignore_errors=True)
+        except duckdb.Error as error:
+            raise BadInput(f"{raw.describe()}: not readable to its end ({first_line(error)}); write it anew") from None
+        else:
+            _count(con, staged, folder)
+            return staged
+    raise BadInput(f"{raw.describe()}: does not fit into memory; set memory_gb higher, or deliver it in parts")
 
 
 def _scan(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None:

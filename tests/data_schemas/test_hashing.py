@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from data_schemas import hashing
+from data_schemas import hashing, staging
 from data_schemas.errors import BadInput
-from data_schemas.hashing import CalleeKey, forget, hashed_view, load_key
+from data_schemas.hashing import CalleeKey, forget, hashed_view, load_key, passing_view
 from tests.data_schemas import disk
 from tests.data_schemas.disk import load, small, write
 
@@ -70,6 +70,39 @@ def test_ids_of_many_batches_are_hashed_alike_by_one_process_and_by_several(monk
     assert len(got) == count and set(got) == want
     forget(con)
     assert con.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,), "raw ids go as soon as they are not needed"
+
+
+@pytest.mark.parametrize("memory_gb", [1, 0.15])
+def test_ids_that_memory_does_not_hold_are_hashed_as_they_pass(tmp_path, monkeypatch, memory_gb):
+    ways = []
+    for way in (hashed_view, passing_view):
+        monkeypatch.setattr(staging, way.__name__, lambda *more, way=way: (ways.append(way.__name__), way(*more))[1])
+    count, world = 300_000, small()
+    # Of one line and day, so that little but the ids takes memory.
+    world["calls"] = [
+        world["calls"][0] | {"call_id": f"C{n}", "callee_id": f"{n % 5 and 13_000_000_000 + n:0200d}"} for n in range(count)
+    ]
+    world["calls"][7]["callee_id"] = None
+    load(write(tmp_path / "in", world), tmp_path / "home", callee_key="k", memory_gb=memory_gb)
+    assert ways[:2] == (["hashed_view"] * 2 if memory_gb == 1 else ["hashed_view", "passing_view"])
+    rows = duckdb.sql(f"SELECT call_id, callee_id, callee_block FROM '{tmp_path}/home/lake/calls/**/*.parquet'").fetchall()
+    key, given = CalleeKey(b"k"), {row["call_id"]: row["callee_id"] for row in world["calls"]}
+    assert len(rows) == count - 1, "one without an id is set aside"
+    ids = [given[call] for call, *_ in rows]
+    assert [(hashed, block) for _, hashed, block in rows] == [
+        *zip(key.hashes(ids).tolist(), key.blocks(ids).to_pylist(), strict=True)
+    ]
+    assert sorted((tmp_path / "home" / "lake").rglob("*spill*")) == []
+
+
+def test_what_fits_into_memory_in_no_way_says_so(tmp_path, monkeypatch):
+    def full(*more):
+        raise duckdb.OutOfMemoryException("full")
+
+    monkeypatch.setattr(staging, "_scan", full)
+    with pytest.raises(BadInput, match="does not fit into memory; set memory_gb higher"):
+        load(write(tmp_path / "in", small()), tmp_path / "home")
+    assert not (tmp_path / "home" / "lake").exists()
 
 
 def test_the_home_keeps_a_key_of_its_own_that_only_its_owner_reads(tmp_path):
