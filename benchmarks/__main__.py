@@ -1,4 +1,4 @@
-"""Measurements, printed as Markdown tables: `quality` on worlds, `table` on a finished table, `speed`.
+"""Measurements, printed as Markdown tables: `quality` on worlds, `table` on a finished table, `speed`, `page` of a company.
 
 Without a word: quality and speed on small sizes, in minutes. --full takes the sizes of the documents, which take an hour or more.
 """
@@ -29,11 +29,13 @@ EXAMPLES = """examples:
   python -m benchmarks speed --full --work /data --keep  the same; the world and the homes stay in /data for the next run
   python -m benchmarks speed --full --work /data --keep --only floor,features,morning
   python -m benchmarks speed --full --growth 10 --only floor,features,growth
+  python -m benchmarks page --full                       model, mornings, report and page of 100,000 lines
 """
 KINDS = ("threshold", "complaints", "pool", "quality", "sim")
 SIZES = {
     "quality": {False: (350, 120, 15.0), True: (1500, 180, 40.0)},
     "speed": {False: (400, 120, 20.0), True: (20_000, 180, 11.25)},
+    "page": {False: (400, 120, 10.0), True: (100_000, 91, 3.0)},
 }
 """Lines, days and calls a line and day, small and full."""
 
@@ -42,15 +44,15 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     plain = argparse.RawDescriptionHelpFormatter
     found = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, epilog=EXAMPLES, formatter_class=plain)
-    found.add_argument("what", nargs="?", choices=("all", "quality", "speed", "table"), default="all")
+    found.add_argument("what", nargs="?", choices=("all", "quality", "speed", "table", "page"), default="all")
     found.add_argument("--full", action="store_true", help="the sizes of the documents")
     found.add_argument("--world", type=Path, action="append", help="quality: a folder of tables, instead of made ones")
     found.add_argument("--kinds", default=",".join(KINDS), help="quality: worlds to make (default: %(default)s)")
     found.add_argument("--lines", type=int, help="lines of a made world")
     found.add_argument("--days", type=int, help="its days")
     found.add_argument("--calls", type=float, help="its calls a line and day")
-    found.add_argument("--seed", type=int, help="its seed (default: 21; speed: 3)")
-    found.add_argument("--repeat", type=int, default=3, help="speed: runs of each measurement; the median counts")
+    found.add_argument("--seed", type=int, help="its seed (default: 21; speed and page: 3)")
+    found.add_argument("--repeat", type=int, default=3, help="speed, page: runs of each measurement; the median counts")
     found.add_argument(
         "--only",
         default=",".join(PARTS),
@@ -58,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         help="speed: these parts alone (default: %(default)s)",
     )
     found.add_argument("--growth", type=int, default=0, metavar="N", help="speed: floor and features on N times the lines, too")
-    found.add_argument("--work", type=Path, metavar="DIR", help="speed: where its files go, instead of the temporary folder")
+    found.add_argument("--work", type=Path, metavar="DIR", help="speed, page: where files go, instead of the temporary folder")
     found.add_argument("--keep", action="store_true", help="speed: leave the world and its homes in --work, and use those there")
     found.add_argument("--snapshots", type=int, default=26, help="speed: weekly snapshots (default: %(default)s)")
     for way, share in (("plain", 26), ("pandas", 2), ("polars", 26)):
@@ -120,6 +122,13 @@ def _found(told: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         from benchmarks.finished import table_quality
 
         found["table"] = table_quality(told.file, told.label, told.id, tell)
+    if told.what == "page":
+        from benchmarks.page import page
+
+        found["page"] = page(
+            Size(*_sizes(told, "page"), seed=3 if told.seed is None else told.seed), told.repeat, tell, told.work
+        )
+        found["machine"] = [machine()]
     if told.what in ("all", "speed"):
         plan = Plan(
             only=told.only.split(","),

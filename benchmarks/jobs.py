@@ -95,6 +95,27 @@ def features(home: str, days: list[int], subset: bool) -> Run:
     return run
 
 
+def report(home: str, day: str) -> Run:
+    """The report of a scored day; seconds of each step."""
+    from data_schemas.home import Home
+    from data_schemas.lake import Lake
+    from data_schemas.settings import load_settings
+    from serving.report import write_report
+
+    where, at = Home(Path(home)), date.fromisoformat(day)
+
+    def run() -> dict[str, Any]:
+        began: list[tuple[str, float]] = []
+        settings, lake = load_settings(where.root), Lake(where.lake)
+        told = write_report(
+            where, settings, at, lake=lake, progress=lambda what, share: began.append((what, time.perf_counter()))
+        )
+        ends = [moment for _, moment in began[1:]]
+        return {"folder": told["folder"], "steps": {what: end - start for (what, start), end in zip(began, ends, strict=False)}}
+
+    return run
+
+
 def by_hand(way: str, folder: str, days: list[str], zone: str, spill: str, memory_gb: float) -> Run:
     """The subset by DuckDB, pandas or Polars."""
     from benchmarks.ways import WAYS
@@ -105,7 +126,7 @@ def by_hand(way: str, folder: str, days: list[str], zone: str, spill: str, memor
     return lambda: {"rows": len(made(Path(folder), at, zone, Path(spill), memory_gb))}
 
 
-JOBS: dict[str, Callable[..., Run]] = {job.__name__: job for job in (scan, copy, world, ingest, features, by_hand)}
+JOBS: dict[str, Callable[..., Run]] = {job.__name__: job for job in (scan, copy, world, ingest, features, report, by_hand)}
 
 
 def _steps() -> Callable[[str, float], None]:

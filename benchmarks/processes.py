@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,21 @@ def work(job: str, tell: Tell, **spec: Any) -> dict[str, Any]:
 
 
 def main_job(world: Path, folder: Path) -> dict[str, Any]:
-    """`bancast run` in a fresh home below `folder`: seconds, and the most memory that any of its processes held, GB."""
-    with tempfile.TemporaryDirectory(dir=folder) as fresh, (folder / "run.log").open("w+b") as log:
-        command = [sys.executable, "-m", "pipelines", "run", str(world), "--home", str(Path(fresh) / "home")]
-        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    """`bancast run` in a fresh home below `folder`, as `command` tells it."""
+    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+        return command(["run", str(world), "--home", str(Path(fresh) / "home")], folder)
+
+
+def command(words: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A command of bancast, its log in `folder`: seconds, and the most memory that any of its processes held, GB.
+
+    RuntimeError when it fails.
+    """
+    with (folder / "run.log").open("w+b") as log:
+        whole = [sys.executable, "-m", "pipelines", *words]
+        around = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **(environment or {})}
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=_ROOT)
+        process = subprocess.Popen(whole, stdout=log, stderr=log, env=around, cwd=_ROOT)
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
@@ -68,7 +77,7 @@ def main_job(world: Path, folder: Path) -> dict[str, Any]:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             log.seek(0)
-            raise RuntimeError(f"the main job failed: {log.read().decode(errors='replace')[-2000:]}")
+            raise RuntimeError(f"bancast {words[0]} failed: {log.read().decode(errors='replace')[-2000:]}")
         peak = usage.ru_maxrss * (1024 if sys.platform != "darwin" else 1) / 1e9
         return {"seconds": seconds, "peak_gb": peak}
 
