@@ -21,6 +21,8 @@ from data_schemas.tables import Table
 FILLED_LATER: dict[str, tuple[str, ...]] = {"lines": ("deactivated_at",), "bans": ("lifted_at", "appealed_at", "appeal_won")}
 """Columns that are empty at first and carry the time of their own event: filling them in is no correction, the
 version stays and is known since it was."""
+SHOWS_WITH: dict[str, dict[str, str]] = {"bans": {"appeal_won": "lifted_at"}}
+"""Of these, the columns without a time of their own: each shows with another one. Told after that one was, it is a correction."""
 WHOLE_DAY = 0.75
 """Share of a day's stretch of calls from which an input without corrections counts as the whole day."""
 _SYSTEM = ("known_at", "day", "known_day", "gone_day", "local_second", "fragment")
@@ -68,6 +70,11 @@ class Scope:
     @property
     def _fills(self) -> tuple[str, ...]:
         return FILLED_LATER.get(self.table.name, ())
+
+    def _with(self, name: str) -> list[str]:
+        """The column that a column of FILLED_LATER shows with, if it has no time of its own."""
+        other = SHOWS_WITH.get(self.table.name, {}).get(name)
+        return [other] if other else []
 
     @property
     def _key(self) -> str:
@@ -175,7 +182,11 @@ class Scope:
             f"AND {known} < epoch_us(l.known_at))"
         )
         told = " OR ".join(f"f.{quoted(name)} IS DISTINCT FROM l.{quoted(name)}" for name in self._fills) or "false"
-        fits = " AND ".join(f"(l.{quoted(n)} IS NULL OR l.{quoted(n)} IS NOT DISTINCT FROM f.{quoted(n)})" for n in self._fills)
+        same = {n: f"l.{quoted(n)} IS NOT DISTINCT FROM f.{quoted(n)}" for n in self._fills}
+        untold = {
+            n: f"l.{quoted(n)} IS NULL" + "".join(f" AND l.{quoted(w)} IS NULL" for w in self._with(n)) for n in self._fills
+        }
+        fits = " AND ".join(f"({untold[n]} OR {same[n]})" for n in self._fills)
         rest = {row: f"hash({', '.join(f'{row}.{quoted(n)}' for n in self.table.names if n not in self._fills)})" for row in "fl"}
         filled = f"(l.gone_day IS NULL AND ({told}) AND {fits} AND {rest['f']} = {rest['l']})" if self._fills else "false"
         event = f'epoch_us(f."{self.table.event_time}")'
@@ -268,12 +279,11 @@ class Scope:
         stays = row_hash(self.table, self._fills) if self._fills else content
         parts = [f"SELECT day, known_day, gone_day, 1 AS n, hash({stays}, known_at) AS content FROM {rows}"]
         for name in self._fills:
-            times = [f"epoch_us({quoted(n)})" for n in self._fills if self.table.column(n).kind == "timestamp"]
-            us = f"epoch_us({quoted(name)})" if self.table.column(name).kind == "timestamp" else f"greatest({', '.join(times)})"
-            since = f"greatest(known_day, {self.wall.day(us)})"
+            shown = [name, *self._with(name)]
+            since = f"greatest(known_day, {self.wall.day(f'epoch_us({quoted(shown[-1])})')})"
             parts.append(
                 f"SELECT day, {since}, gone_day, 0, hash({key}, {text(name)}, {quoted(name)}, known_at) FROM {rows} "
-                f"WHERE {quoted(name)} IS NOT NULL"
+                f"WHERE {' AND '.join(f'{quoted(n)} IS NOT NULL' for n in shown)}"
             )
         return " UNION ALL ".join(parts)
 

@@ -169,7 +169,12 @@ BANS = Table(
         Column("reported_at", "timestamp", "When the company learned of it.", required=False),
         Column("reason", "string", "The reason the carrier gave.", required=False),
         Column("appealed_at", "timestamp", "When the company appealed.", required=False),
-        Column("appeal_won", "boolean", "Whether the appeal was won.", required=False),
+        Column(
+            "appeal_won",
+            "boolean",
+            "Whether the appeal was won; known when the ban is lifted, or when it was told after that.",
+            required=False,
+        ),
     ),
     rules=(NotBefore("lifted_at", "banned_at"), NotBefore("appealed_at", "banned_at")),
 )

@@ -284,6 +284,34 @@ def test_a_ban_lifted_later_is_no_correction(tmp_path, home):
     assert rows(home, "lines", "line_id", "gone_day") == [("L1", None), ("L2", None)]
 
 
+def test_the_outcome_of_an_appeal_shows_with_the_lift_and_told_after_it_counts_from_then(tmp_path, home):
+    tables = small()
+
+    def told(day: int, **more: object) -> None:
+        tables["bans"] = [ban(1, 1, appealed_at=at(2), **more)]
+        load(write(tmp_path / "in", tables), home, known_at=at(day))
+
+    def known(as_of: int) -> list[tuple]:
+        return rows(home, "bans", "appeal_won", as_of=as_of)
+
+    told(3)
+    told(6, appeal_won=True)
+    told(7, appeal_won=True, lifted_at=at(6))
+    assert known(9) == [(True,)] and len(rows(home, "bans")) == 1, "told before the lift and with it"
+    told(12, appeal_won=False, lifted_at=at(6))
+    assert known(9) == known(12) == [(True,)] and known(13) == [(False,)]
+
+
+def test_an_outcome_told_after_the_lift_changes_nothing_of_the_days_before(tmp_path, home):
+    tables = small()
+    for day, outcome in ((14, None), (20, True)):
+        tables["bans"] = [ban(1, 1, lifted_at=at(4), appeal_won=outcome)]
+        before = disk.lake_of(home).fingerprint(FIRST + 15)
+        load(write(tmp_path / "in", tables), home, known_at=at(day))
+    assert [rows(home, "bans", "appeal_won", as_of=day) for day in (15, 20, 21)] == [[(None,)], [(None,)], [(True,)]]
+    assert disk.lake_of(home).fingerprint(FIRST + 15) == before != disk.lake_of(home).fingerprint(FIRST + 21)
+
+
 def test_an_input_without_a_column_that_is_filled_in_later_says_nothing_of_it(tmp_path, home):
     tables = small()
     tables["bans"] = [ban(1, 1, lifted_at=at(6), appealed_at=at(2), appeal_won=True)]
