@@ -104,6 +104,7 @@ def batches_in(
             key = ("batch", *sorted(seen))
             place = past.place(*key, settings.zone, [feature.name for feature in catalogue]) if ours else None
             table = engine.arrow(engine.again(key, work, place)["rows"])
+            engine.drop("windows_of_lines", "context", "peer_ranks")
             yield _finished(table, [feature.name for feature in catalogue])
     tell("done", 1.0)
 
@@ -166,15 +167,13 @@ def _windows(
 
 
 def _formulas(engine: Engine, windows: ir.Table, passing: list[str], needs: list[Need], catalogue: Sequence[Feature]) -> ir.Table:
-    """Every formula over the windows of a batch; `passing`: stored tables that are not read after them."""
+    """Every formula over the windows of a batch, yet to be worked out; `passing`: stored tables that are not read after them."""
     filled = engine.store("windows_of_lines", fill(windows, needs))
     engine.drop(*passing)
     # Peers are all eligible lines, so nothing may be left out of the frame before.
     peered, answers = with_peers(engine, filled, catalogue)
     values = {feature.name: feature.value(peered, answers[feature.name]).cast("float32") for feature in catalogue}
-    rows = engine.store("feature_rows", peered.select("as_of_day", *IDS, **values))
-    engine.drop("windows_of_lines", "context", "peer_ranks")
-    return rows
+    return engine.view("feature_rows", peered.select("as_of_day", *IDS, **values))
 
 
 def _finished(rows: pa.Table, features: list[str]) -> pd.DataFrame:

@@ -59,7 +59,7 @@ def kept(home: Path) -> list[Path]:
 @pytest.mark.parametrize("memory", [True, False], ids=["memory", "file"])
 def test_later_builds_run_the_statements_of_the_first(home: Path, recorded: list[str], memory: bool):
     build(home, 4)
-    assert "feature_rows" in recorded and kept(home)
+    assert "windows_of_lines" in recorded and kept(home)
     recorded.clear()
     if not memory:
         programs._held.clear()
@@ -69,7 +69,7 @@ def test_later_builds_run_the_statements_of_the_first(home: Path, recorded: list
     for path in kept(home):
         path.unlink()
     pd.testing.assert_frame_equal(table, build(home, 5), check_exact=True)
-    assert "feature_rows" in recorded, "what is kept can be lost"
+    assert "windows_of_lines" in recorded, "what is kept can be lost"
 
 
 def test_what_statements_follow_from_makes_other_ones(home: Path, recorded: list[str]):
@@ -77,11 +77,11 @@ def test_what_statements_follow_from_makes_other_ones(home: Path, recorded: list
     for changed in (FEW[1:], FEW[::-1]):
         recorded.clear()
         assert list(build(home, 5, changed).columns[5:]) == [feature.name for feature in changed]
-        assert "feature_rows" in recorded
+        assert "windows_of_lines" in recorded
     recorded.clear()
     hours = SETTINGS.model_copy(update={"features": SETTINGS.features.model_copy(update={"permitted_to": "11:00"})})
     build(home, 5, settings=hours)
-    assert "call_tiles" in recorded and "feature_rows" not in recorded
+    assert "call_tiles" in recorded and "windows_of_lines" not in recorded
 
 
 def test_formulas_of_another_hand_are_not_kept(home: Path, recorded: list[str]):
@@ -90,7 +90,7 @@ def test_formulas_of_another_hand_are_not_kept(home: Path, recorded: list[str]):
     recorded.clear()
     for _ in range(2):
         assert (build(home, 5, [own])[own.name] == 7).all()
-    assert recorded.count("feature_rows") == 2
+    assert recorded.count("windows_of_lines") == 2
 
 
 def test_files_of_other_code_go_and_broken_ones_are_made_anew(home: Path, recorded: list[str], monkeypatch: pytest.MonkeyPatch):
@@ -105,7 +105,7 @@ def test_files_of_other_code_go_and_broken_ones_are_made_anew(home: Path, record
     monkeypatch.setattr(programs, "_CODE", "another")
     recorded.clear()
     build(home, 5)
-    assert "feature_rows" in recorded
+    assert "windows_of_lines" in recorded
     assert not set(first) & set(kept(home)) and all(path.name.startswith("another") for path in kept(home))
 
 
@@ -135,13 +135,13 @@ def test_memory_holds_so_many_programs_and_no_more(monkeypatch: pytest.MonkeyPat
     assert places[0].find() and places[2].find() and places[1].find() is None, "the one that was not asked for longest goes"
 
 
-def test_a_batch_leaves_no_table_but_its_rows(home: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_batch_frees_what_its_formulas_do_not_read(home: Path, monkeypatch: pytest.MonkeyPatch):
     left: list[set[str]] = []
     arrow = DuckEngine.arrow
 
     def watched(self, expr):
         tables = self.con.raw_sql("select table_name from duckdb_tables() where temporary").fetchall()
-        left.append({name for (name,) in tables if "windows" in name or "met_" in name or "context" in name or "record" in name})
+        left.append({name for (name,) in tables if name.endswith(("_windows", "_segments", "_record")) or "_met_" in name})
         return arrow(self, expr)
 
     monkeypatch.setattr(DuckEngine, "arrow", watched)
