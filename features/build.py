@@ -18,6 +18,7 @@ from features.catalogue import CATALOGUE
 from features.context import context, eligible, standing
 from features.engine import Engine, Work, name_of, open_engine
 from features.feature import LONGEST, Feature, Measure, Need, Presence
+from features.localtime import shifts
 from features.peers import with_peers
 from features.presence import window_counts
 from features.refresh import Days, open_days
@@ -102,7 +103,7 @@ def batches_in(
 
             # Batches of the same tables are the same work.
             key = ("batch", *sorted(seen))
-            place = past.place(*key, settings.zone, [feature.name for feature in catalogue]) if ours else None
+            place = past.place(*key, shifts(clock), [feature.name for feature in catalogue]) if ours else None
             table = engine.arrow(engine.again(key, work, place)["rows"])
             engine.drop("windows_of_lines", "context", "peer_ranks")
             yield _finished(table, [feature.name for feature in catalogue])

@@ -20,10 +20,15 @@ NOON_FROM, NOON_TO = 12 * 3600, 14 * 3600
 """The midday rest, seconds of the local day."""
 
 
+def shifts(clock: Clock) -> list[tuple[int, int]]:
+    """What `local_day` goes by: from which instant on the zone's clock is how far ahead, microseconds."""
+    return clock.offsets(datetime(2000, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC))
+
+
 def local_day(moment: ir.TimestampValue, clock: Clock) -> ir.IntegerValue:
     """The local day number of an instant, daylight saving included."""
     seconds = moment.epoch_seconds()
-    pairs = clock.offsets(datetime(2000, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC))
+    pairs = shifts(clock)
     offset: ir.IntegerValue = ibis.literal(pairs[0][1] // 10**6, type="int64")
     if len(pairs) > 1:
         steps = [(seconds >= start // 10**6, shift // 10**6) for start, shift in reversed(pairs[1:])]
