@@ -57,14 +57,19 @@ def holding(acks: Mapping[str, Ack], since: Mapping[str, date], as_of: date) -> 
     return {line: ack for line, ack in acks.items() if line in since and ack.holds(as_of, since[line])}
 
 
+def held(days: RedDays, as_of: date) -> dict[str, Ack]:
+    """The acknowledgements that hold on a day, by line; none on a day that was not scored."""
+    acks = read_acks(days.home, as_of)
+    if not acks or as_of not in days.scored:
+        return {}
+    since = days.since({line: acks[line].day for line in days.lines(as_of) if line in acks}, as_of)
+    return holding(acks, since, as_of)
+
+
 def standing(home: Home) -> list[Ack]:
     """The acknowledgements that hold on the newest scored day, earliest first."""
     days = RedDays(home)
-    as_of = _newest(days)
-    acks = read_acks(home, as_of)
-    since = days.since({line: acks[line].day for line in days.lines(as_of) if line in acks}, as_of)
-    held = holding(acks, since, as_of)
-    return sorted(held.values(), key=lambda ack: (ack.day, ack.line_id))
+    return sorted(held(days, _newest(days)).values(), key=lambda ack: (ack.day, ack.line_id))
 
 
 def acknowledge(home: Home, lines: Iterable[str], days: int | None = None, note: str | None = None) -> list[Ack]:
@@ -91,10 +96,10 @@ def acknowledge(home: Home, lines: Iterable[str], days: int | None = None, note:
 def take_back(home: Home, lines: Iterable[str]) -> list[str]:
     """End the acknowledgement of lines; BadInput, with nothing written, when one of them has none that holds."""
     as_of = _newest(RedDays(home))
-    held = {ack.line_id for ack in standing(home)}
-    wanted = _ids(lines, held)
+    acked = {ack.line_id for ack in standing(home)}
+    wanted = _ids(lines, acked)
     for line in wanted:
-        if line not in held:
+        if line not in acked:
             raise BadInput(f"line {line!r}: not acknowledged on {as_of}; `bancast ack --list` shows those that are")
     at = datetime.now(UTC).isoformat(timespec="seconds")
     append(home.alert_acks, *({"event": "undo", "at": at, "line": line, "as_of": as_of.isoformat()} for line in wanted))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,8 @@ import pandas as pd
 from data_schemas.home import Home
 from data_schemas.settings import Settings
 from serving import appeals
+from serving.alerts.acks import Ack, held
+from serving.alerts.reds import RedDays
 from serving.appeals import documents
 from serving.coaching import coaching
 from serving.continuity import continuity
@@ -26,8 +28,8 @@ from serving.scorecard import scorecard
 class Extras:
     """Plain values of each section; None where there is no such section.
 
-    grades: as `serving.grades.grades` gives them. write_documents: writes the appeals' documents into a folder; None where there
-    are none.
+    grades: as `serving.grades.grades` gives them. acks: acknowledgements that hold, by line. write_documents: writes the appeals'
+    documents into a folder; None where there are none.
     """
 
     grades: pd.DataFrame | None = None
@@ -35,6 +37,7 @@ class Extras:
     continuity: dict[str, Any] | None = None
     coaching: dict[str, Any] | None = None
     appeals: dict[str, Any] | None = None
+    acks: dict[str, Ack] = field(default_factory=dict)
     write_documents: Callable[[Path], object] | None = None
 
 
@@ -48,5 +51,6 @@ def gather(home: Home, known: Known, settings: Settings, lines: pd.DataFrame, as
         continuity=continuity(home, known, settings, lines, as_of),
         coaching=coaching(known, settings),
         appeals=appeals.overview(home, known, settings, as_of, found=candidates),
+        acks=held(RedDays(home), as_of),
         write_documents=partial(appeals.write_documents, shown, documents.source_of(known, settings, as_of)) if shown else None,
     )

@@ -61,6 +61,7 @@ def payload(ranking: Ranking, playbook: dict[str, Action]) -> tuple[dict[str, An
         "features": known,
         "actions": actions,
         "plans": plans,
+        "acks": _acks(ranking),
         "grades": [name for name in GRADES if ranking.lines[name].notna().any()],
         "gradeWords": {name: asdict(grade) for name, grade in GRADES.items()},
         "groups": {kind: [_group(one) for one in groups(ranking, kind)] for kind in KINDS},
@@ -71,6 +72,13 @@ def payload(ranking: Ranking, playbook: dict[str, Action]) -> tuple[dict[str, An
         "columns": packer.shape,
     }
     return plain, packer.text()
+
+
+def _acks(ranking: Ranking) -> dict[str, list[str | None]]:
+    """Shown lines that somebody looks after: until when (None: until they have left red), and the note."""
+    shown = set(ranking.lines["line_id"].head(ranking.shown))
+    acks = {line: ack.to_dict() for line, ack in sorted(ranking.extras.acks.items()) if line in shown}
+    return {line: [ack["until"], ack["note"]] for line, ack in acks.items()}
 
 
 def families(ranking: Ranking) -> list[dict[str, Any]]:

@@ -123,9 +123,10 @@
     host.replaceChildren(
       el("nav", { class: "line-nav", "aria-label": t("Lines") }, el("a", { href: "#view=lines", text: t("← All lines") }), el("span", {}, step(before, t("‹ Line before")), step(after, t("Next line ›")))),
       el("div", { class: "line-head" }, el("h2", { tabindex: "-1" }, el("span", { class: "sr", text: t("Line") + " " }), row.id), parts.levelChip(row.level),
-        row.isNew ? el("span", { class: "badge", text: t("new") }) : null,
+        row.isNew ? el("span", { class: "badge", text: t("new") }) : null, parts.ackBadge(row),
         row.isUp ? el("span", { class: "was", text: t("↑ was {level}", { level: charts.levelName(row.levelBefore) }) }) : null,
-        el("p", { class: "small", text: t("Rank {rank} of {all}", { rank: number(row.rank), all: number(data.total) }) + (row.where ? " · " + row.where : "") })),
+        el("p", { class: "small", text: t("Rank {rank} of {all}", { rank: number(row.rank), all: number(data.total) }) + (row.where ? " · " + row.where : "") }),
+        row.ack ? el("p", { class: "small", text: parts.ackWords(row.ack) }) : null),
       el("div", { class: "line-grid three" }, risks(row), why(row), whatIf(row)),
       el("div", { class: "line-grid two" },
         el("section", { class: "panel" }, el("h3", { text: t("Risk through time") }), riskHost, riskTable),

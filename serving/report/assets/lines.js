@@ -47,6 +47,7 @@
     const c = lines.columns;
     return {
       place, id: lines.ids[place], rank: c.rank[place], level: c.level[place], isNew: c.new[place] === 1, isUp: c.up[place] === 1,
+      ack: Object.hasOwn(data.acks, lines.ids[place]) ? data.acks[lines.ids[place]] : null,
       levelBefore: c.level_before[place] === 255 ? null : c.level_before[place], riskBefore: share(c.risk_before[place]),
       risk: data.horizons.map((_, step) => c["risk_" + step][place] / SHARE),
       daysToRed: c.days_to_red[place] === NONE ? null : c.days_to_red[place],

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { data, words, dom, charts } = window.bancast;
-  const { t, tn, number, percent, pick, quantity } = words;
+  const { t, tn, number, percent, date, pick, quantity } = words;
   const { el, svg } = dom;
 
   const reasonWords = ({ feature, value, usual }) => (
@@ -15,6 +15,10 @@
     : el("span", { class: "arrow small", text: t("effect not measured") }));
 
   const levelChip = (level) => el("span", { class: "level " + data.levels[level][0], text: charts.levelName(level) });
+
+  // Red lines that somebody said they look after: `bancast ack`.
+  const ackWords = ([until, note]) => (until ? t("Looked after until {date}", { date: date(until) }) : t("Looked after until it has left red")) + (note ? t(": ") + note : "");
+  const ackBadge = (row) => (row.ack ? el("span", { class: "badge ack", title: ackWords(row.ack), text: t("looked after") }) : null);
 
   // Labels and meanings come with the data; a column of the list has room for the first letters only.
   const gradeName = (name) => t(data.gradeWords[name].label);
@@ -64,5 +68,5 @@
   // Lines that the page holds have a page of their own; the others only a name.
   const lineName = (id) => (window.bancast.lines.place(id) < 0 ? el("span", { text: id }) : lineLink(id));
 
-  window.bancast.parts = { reasonWords, measured, arrow, levelChip, gradeName, gradeShort, grades, grade, planWords, sparkline, table, quiet, lineLink, lineName };
+  window.bancast.parts = { ackBadge, ackWords, reasonWords, measured, arrow, levelChip, gradeName, gradeShort, grades, grade, planWords, sparkline, table, quiet, lineLink, lineName };
 })();

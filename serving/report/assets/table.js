@@ -72,7 +72,7 @@
   const listedText = (row) => (row.listed === null ? "–" : row.listed === 0 ? t("today") : number(row.listed));
   const cells = {
     rank: (row) => number(row.rank),
-    id: (row) => [parts.lineLink(row.id), row.isNew ? el("span", { class: "badge", text: t("new") }) : null,
+    id: (row) => [parts.lineLink(row.id), row.isNew ? el("span", { class: "badge", text: t("new") }) : null, parts.ackBadge(row),
       el("div", { class: "where", text: row.where })],
     level: (row) => [parts.levelChip(row.level),
       row.isUp ? el("div", { class: "was", text: t("↑ was {level}", { level: charts.levelName(row.levelBefore) }) }) : null,

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from data_schemas.errors import BadInput
-from serving.alerts.acks import acknowledge, standing, take_back
+from serving.alerts.acks import acknowledge, held, standing, take_back
+from serving.alerts.reds import RedDays
 from tests.serving.alerts.homes import MONDAY, Line, Mornings
 
 
@@ -27,6 +28,17 @@ def test_without_a_day_a_line_is_silent_until_it_has_left_red_and_come_back(tmp_
     ]
     home.day(2, A=0.1)
     assert home.day(3, A=0.4) == ["A"] and standing(home.home) == []
+
+
+def test_what_holds_on_an_earlier_day_is_what_was_acknowledged_by_then(tmp_path):
+    home = Mornings(tmp_path, silence_days=0)
+    home.day(0, A=0.4, B=0.4)
+    acknowledge(home.home, ["A"], days=1)
+    home.day(1, A=0.4, B=0.4)
+    acknowledge(home.home, ["B"])
+    home.day(2, A=0.4, B=0.4)
+    days = RedDays(home.home)
+    assert [sorted(held(days, MONDAY + timedelta(days=offset))) for offset in range(-1, 4)] == [[], ["A"], ["A", "B"], ["B"], []]
 
 
 def test_an_acknowledgement_can_be_taken_back_and_made_anew(tmp_path):

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from data_schemas.home import Home
 from data_schemas.settings import Settings
 from serving.actions import load_playbook
+from serving.alerts.acks import Ack
 from serving.grades import GRADES
 from serving.report import page, write_report
 from serving.report.extras import Extras
@@ -42,6 +44,7 @@ def pages(tmp_path_factory):
                 continuity=sections.continuity(),
                 coaching=sections.coaching(),
                 appeals=sections.appeals(ids),
+                acks={"L000042": Ack("L000042", AS_OF, AS_OF + timedelta(days=2), "名单<b>已核查</b>")},
             )
             made[count] = folder / f"{count}.html"
             ranking = ranking_of(count, list(playbook), extras=extras)

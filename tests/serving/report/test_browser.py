@@ -168,8 +168,10 @@ def test_a_line_has_a_page_of_its_own_that_an_address_leads_to(pages, open_page)
     for part in ("1 day", "3 days", "7 days", "14 days", "usual for the carrier:", "Days on the list", "Risk through time"):
         assert part in text
     assert page.locator("#line .chart svg").count() == 2 and page.locator("#line .grade").count() == 4
+    assert "Looked after until 25 November 2026: 名单<b>已核查</b>" in text
     assert page.title().startswith("L000042") and not page.locator("#view-lines").is_visible()
     page.click("text=← All lines")
+    assert page.locator("#rows tr.line", has=page.locator(".badge.ack")).locator(".id > a").all_inner_texts() == ["L000042"]
     page.locator("#rows .id > a").nth(1).focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#line h2", state="visible")
