@@ -183,10 +183,8 @@ class Scope:
         )
         told = " OR ".join(f"f.{quoted(name)} IS DISTINCT FROM l.{quoted(name)}" for name in self._fills) or "false"
         same = {n: f"l.{quoted(n)} IS NOT DISTINCT FROM f.{quoted(n)}" for n in self._fills}
-        untold = {
-            n: f"l.{quoted(n)} IS NULL" + "".join(f" AND l.{quoted(w)} IS NULL" for w in self._with(n)) for n in self._fills
-        }
-        fits = " AND ".join(f"({untold[n]} OR {same[n]})" for n in self._fills)
+        new = {n: " AND ".join(f"l.{quoted(column)} IS NULL" for column in (n, *self._with(n))) for n in self._fills}
+        fits = " AND ".join(f"({new[n]} OR {same[n]})" for n in self._fills)
         rest = {row: f"hash({', '.join(f'{row}.{quoted(n)}' for n in self.table.names if n not in self._fills)})" for row in "fl"}
         filled = f"(l.gone_day IS NULL AND ({told}) AND {fits} AND {rest['f']} = {rest['l']})" if self._fills else "false"
         event = f'epoch_us(f."{self.table.event_time}")'
