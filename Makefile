@@ -34,7 +34,7 @@ demo: $(STAMP) ## simulate a small company, run the main job on it, say where ev
 	$(BIN)/bancast run demo-world --home demo-home
 
 test: $(STAMP) ## the whole test suite, in two processes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

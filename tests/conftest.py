@@ -24,24 +24,26 @@ for name in [name for name in os.environ if name.startswith("BANCAST_")] + ["PRE
 # Expressions of features are hundreds of thousands of small objects: looking through all modules after every few of them
 # takes a tenth of the time.
 gc.set_threshold(100_000, 50, 100)
-DEAR = ("prefect_server", "trained")
-"""Fixtures of a session that take long to make."""
+TOGETHER = ("tests/pipelines/",)
+"""Folders whose tests stay in one process: they share a server and a home."""
+FIRST = (*TOGETHER, "tests/features/test_spark.py", "tests/serving/report/")
+"""What takes longest, to be begun first."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` a file stays in one process, and so do all that share a dear fixture; these, the longest, first."""
-    groups: dict[Path, str] = {}
-    for item in items:
-        used = [name for name in DEAR if name in getattr(item, "fixturenames", ())]
-        groups[item.path] = min([groups.get(item.path, str(item.path)), *used], key=_turn)
-    items.sort(key=lambda item: _turn(groups[item.path]))
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
+    items.sort(key=lambda item: next((place for place, path in enumerate(FIRST) if item.nodeid.startswith(path)), len(FIRST)))
 
 
-def _turn(group: str) -> int:
-    return DEAR.index(group) if group in DEAR else len(DEAR)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With `--dist loadfile`, a file stays in one process, and so does a folder of TOGETHER."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFolder(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((folder for folder in TOGETHER if nodeid.startswith(folder)), super()._split_scope(nodeid))
+
+    return ByFolder(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

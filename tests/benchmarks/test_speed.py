@@ -129,7 +129,7 @@ def test_a_kept_world_serves_the_next_run(tmp_path: Path) -> None:
 
 
 def test_a_job_that_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"main job failed[\s\S]*nowhere"):
+    with pytest.raises(RuntimeError, match=r"bancast run failed[\s\S]*nowhere"):
         main_job(tmp_path / "nowhere", tmp_path)
     with pytest.raises(RuntimeError, match=r"scan failed[\s\S]*nowhere"):
         work("scan", lambda what: None, calls=str(tmp_path / "nowhere.parquet"))
