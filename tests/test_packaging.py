@@ -88,7 +88,8 @@ def test_make_and_continuous_integration_run_the_same_suite():
     assert os.access(script, os.X_OK) and script.read_text().splitlines()[-1] == "exec make test"
     alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     said = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True, env=alone).stdout
-    assert said.strip().splitlines()[-1] == ".venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder", "nothing is left out"
+    whole = ".venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder"
+    assert said.strip().splitlines()[-1] == whole, "nothing is left out"
 
 
 def test_the_licence_is_the_plain_apache_licence():
