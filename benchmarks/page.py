@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from benchmarks.places import Size
 from benchmarks.processes import Tell, command, work
+from benchmarks.speed import Bench, Found, summed_up
 from data_schemas.clock import day_date, day_number
 from data_schemas.settings import load_settings
 
@@ -24,6 +25,7 @@ WEEKS = 6
 """Weekly lists, none of whose days the model has learnt from."""
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+_CLICKS = {"another order, by line": "[data-sort=id]", "a filter, lines at yellow": ".chip.yellow"}
 Row = dict[str, Any]
 
 
@@ -56,21 +58,18 @@ def page(size: Size, repeat: int, tell: Tell, work_in: Path | None = None) -> li
         run(f"bancast score, {days[-1]}, with plans", "score", "--as-of", days[-1], replay=True)
         rows += _report(home, days[-1], repeat, tell)
         rows += _browser(home / "reports" / days[-1] / "ranking.html", repeat, tell)
-        return rows
+        return [row | {name: row.get(name) for name in ("peak_gb", "mb")} for row in rows]
 
 
 def _report(home: Path, day: str, repeat: int, tell: Tell) -> list[Row]:
-    runs = []
-    for number in range(repeat):
-        tell(f"report: run {number + 1} of {repeat}")
-        runs.append(work("report", tell, home=str(home), day=day))
+    runs = Bench(repeat, tell).runs("report", partial(work, "report", tell, home=str(home), day=day))
     whole = _row("the report: page, XLSX and CSV", runs)
     folder = Path(runs[0]["folder"])
     steps = []
     for step in runs[0]["steps"]:
         file = folder / step
         mb = {"mb": file.stat().st_size / 1e6} if file.is_file() else {}
-        steps.append(_row(f"of it: {step}", [{"seconds": one["steps"][step]} for one in runs]) | mb)
+        steps.append({"what": f"of it: {step}", **summed_up([one["steps"][step] for one in runs]), **mb})
     return [whole, *steps]
 
 
@@ -103,22 +102,16 @@ def _browser(path: Path, repeat: int, tell: Tell) -> list[Row]:
                 shown.fill("#search", name)
                 shown.wait_for_function("name => document.querySelector('#rows .id > a').innerText === name", arg=name)
             shown.click("button[type=reset]")
-            for what, how in _clicks().items():
+            for what, how in _CLICKS.items():
                 before = shown.locator("#rows").inner_text()
                 with taking(what):
                     shown.click(how)
                     shown.wait_for_function("before => document.querySelector('#rows').innerText !== before", arg=before)
             shown.close()
         browser.close()
-    return [_row(what, [{"seconds": seconds} for seconds in taken]) for what, taken in runs.items()]
+    return [{"what": what, **summed_up(taken)} for what, taken in runs.items()]
 
 
-def _clicks() -> dict[str, str]:
-    return {"another order, by line": "[data-sort=id]", "a filter, lines at yellow": ".chip.yellow"}
-
-
-def _row(what: str, runs: list[dict[str, Any]]) -> Row:
-    seconds = [one["seconds"] for one in runs]
-    row: Row = {"what": what, "seconds": median(seconds), "spread": max(seconds) - min(seconds), "runs": len(runs)}
-    peaks = [one["peak_gb"] for one in runs if "peak_gb" in one]
-    return row | {"peak_gb": max(peaks, default=None), "mb": None}
+def _row(what: str, runs: list[Found]) -> Row:
+    peak = max(one["peak_gb"] for one in runs)
+    return {"what": what, **summed_up([one["seconds"] for one in runs]), "peak_gb": peak}

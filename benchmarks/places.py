@@ -5,7 +5,6 @@ Kept ones are used again only as long as the code that made them is the same.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ import duckdb
 from benchmarks.processes import Tell, work
 from data_schemas.clock import Clock, day_number
 from data_schemas.tables import TABLES
+from features.programs import code_of
 
 _ROOT = Path(__file__).parents[1]
 _EVENTS = ("calls", "complaints", "messages")
@@ -191,7 +191,4 @@ def _copy(rows: str, target: Path) -> None:
 
 def _code(*packages: str) -> str:
     """A short hash of the code of these packages."""
-    digest = hashlib.sha256()
-    for path in sorted(path for name in packages for path in (_ROOT / name).rglob("*.py")):
-        digest.update(path.relative_to(_ROOT).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:8]
+    return code_of(*[_ROOT / name for name in packages])[:8]

@@ -87,9 +87,7 @@ class Bench:
 
         each: features times snapshots that they made. against: name of a column -> key of the row to divide by, if it is there.
         """
-        seconds = [one["seconds"] for one in found]
-        spread = max(seconds) - min(seconds)
-        row: dict[str, Any] = {"what": what, "seconds": median(seconds), "spread": spread, "runs": len(found)}
+        row: dict[str, Any] = {"what": what, **summed_up([one["seconds"] for one in found])}
         row |= {column: self.times(row["seconds"], other) for column, other in (against or {}).items()}
         self._by[key] = row
         if each:
@@ -286,6 +284,11 @@ def _features(
     bench.measure(key, what, job, count * len(at), {"x_floor": floor, **against})
     if again:
         bench.add(f"{key} again", f"{what}, from days kept", again, count * len(at), {"x_floor": floor})
+
+
+def summed_up(seconds: list[float]) -> dict[str, Any]:
+    """Seconds (the median), spread and runs of what was measured several times."""
+    return {"seconds": median(seconds), "spread": max(seconds) - min(seconds), "runs": len(seconds)}
 
 
 def chosen(days: list[int], wanted: int) -> list[int]:

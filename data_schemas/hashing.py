@@ -26,7 +26,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from data_schemas.errors import BadInput
 from data_schemas.settings import Settings
-from data_schemas.sources import as_text, quoted
+from data_schemas.sources import as_text, quoted, threads
 
 KEY_FILE = "callee.key"
 MASK = "#######"
@@ -97,8 +97,7 @@ def hashed_view(
     columns: column -> type of the engine. block: adds BLOCK, from the first personal column.
     The raw ids live in tables of the engine until `forget`. duckdb.OutOfMemoryException where they don't fit: see `passing_view`.
     """
-    found = con.execute("SELECT current_setting('threads')").fetchone()
-    workers = int(found[0]) if found else 1
+    workers = threads(con)
     replaced, joins, extra = [], [], ""
     for place, name in enumerate(personal):
         ids = f"{_IDS}{place}"

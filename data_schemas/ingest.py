@@ -25,7 +25,7 @@ from data_schemas.hashing import CalleeKey, forget, keep_key, load_key
 from data_schemas.lake import table_path
 from data_schemas.manifest import WHOLE, Manifest, TableState
 from data_schemas.settings import Settings
-from data_schemas.sources import RawTable, file_list, text
+from data_schemas.sources import RawTable, file_list, text, threads
 from data_schemas.staging import Staged
 from data_schemas.tables import TABLES
 
@@ -295,9 +295,8 @@ class _Ingest:
 
 def _merged(con: duckdb.DuckDBPyConnection, scopes: Mapping[str, merge.Scope]) -> Iterator[tuple[str, merge.Changes]]:
     """Each scope with its changes, in order. A day alone keeps one core busy, so as many run at a time as there are threads."""
-    found = con.execute("SELECT current_setting('threads')").fetchone()
     cursors: Queue[duckdb.DuckDBPyConnection] = Queue()
-    workers = min(int(found[0]) if found else 1, len(scopes)) or 1
+    workers = min(threads(con), len(scopes)) or 1
     for _ in range(workers):
         cursors.put(con.cursor())
 

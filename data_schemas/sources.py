@@ -249,6 +249,12 @@ def as_text(name: str, kind: str, prefix: str = "") -> str:
     return f"nullif(trim({cell}), '')" if kind == "VARCHAR" else f"nullif(trim(CAST({cell} AS VARCHAR)), '')"
 
 
+def threads(con: duckdb.DuckDBPyConnection) -> int:
+    """How many threads the engine works with."""
+    found = con.execute("SELECT current_setting('threads')").fetchone()
+    return int(found[0]) if found else 1
+
+
 def first_line(error: Exception) -> str:
     """What an error of the engine says, on one line and short."""
     return str(error).strip().splitlines()[0][:200]

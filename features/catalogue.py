@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from features import behaviour, complaints, frequency, history, hours, number_pool, policy, quality, roaming
 from features.feature import Feature
+from features.programs import code_of
 
 FAMILIES = {
     "frequency": frequency,
@@ -38,7 +38,4 @@ CATALOGUE: tuple[Feature, ...] = _collect()
 
 def fingerprint() -> str:
     """A hash of the code that makes the features: another declaration or formula makes another table."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
+    return code_of(Path(__file__).parent)

@@ -80,8 +80,6 @@ class DuckEngine(Engine):
 
     def store(self, name: str, expr: ir.Table) -> ir.Table:
         """Runs an expression once and returns the table of its rows."""
-        if self._recorded is not None:
-            self._alive.append(expr)  # what it holds in memory goes with it
         columns = ", ".join(column.sql("duckdb") for column in expr.schema().to_sqlglot_column_defs("duckdb"))
         # Types as the expression says, not as DuckDB widens sums.
         self._run(f'create or replace temp table "{name}" ({columns})')
@@ -111,8 +109,6 @@ class DuckEngine(Engine):
 
     def view(self, name: str, expr: ir.Table) -> ir.Table:
         """A name for the rows of an expression, which another `view` of the name changes for all that was built on it."""
-        if self._recorded is not None:
-            self._alive.append(expr)
         self._run(f'create or replace temp view "{name}" as {self._sql(expr)}')
         return self._named(name)
 
@@ -145,6 +141,8 @@ class DuckEngine(Engine):
 
     def _sql(self, expr: ir.Table) -> str:
         """The statement of an expression; what it holds in memory (as a table of the lake without rows is) can then be read."""
+        if self._recorded is not None:
+            self._alive.append(expr)  # what it holds in memory goes with it
         self.con._run_pre_execute_hooks(expr)
         return str(self.con.compile(expr))
 

@@ -25,11 +25,12 @@ def numbered(rows: ir.Table, numbers: ir.Table) -> ir.Table:
 
 
 def line_versions(engine: Engine, lake: Lake, numbers: ir.Table) -> ir.Table:
-    """What was known of each line on each day: line, carrier, home_region, from_day and to_day (exclusive).
+    """What was known of each line on each day, stored: line, carrier, home_region, from_day and to_day (exclusive).
 
     The first version also stands for the days before it was known. Versions of a line do not overlap.
     """
-    return versions(numbered(lake.read(engine.con, "lines"), numbers), "line", "carrier", "home_region")
+    rows = numbered(lake.read(engine.con, "lines"), numbers)
+    return engine.store("line_versions", versions(rows, "line", "carrier", "home_region"))
 
 
 def versions(lines: ir.Table, key: str, *columns: str) -> ir.Table:
@@ -120,27 +121,27 @@ def calls(raw: ir.Table, numbers: ir.Table) -> ir.Table:
     return numbered(placed, numbers)
 
 
+def of_lines(facts: ir.Table, lines: ir.Table) -> ir.Table:
+    """Adds carrier and home_region, as they were known of the line on `day`, to facts; null for an unknown line."""
+    return beside_versions(facts, lines, "line", "carrier", "home_region")
+
+
 class Surroundings:
     """What stood around a call: the line's home region, the carrier's permitted hours, whether the callee had complained.
 
-    What `of_calls` reads is there after `open`.
+    lines: from `line_versions`.
     """
 
-    def __init__(self, engine: Engine, lake: Lake, settings: Settings, numbers: ir.Table, first_day: int, last_day: int):
-        self.lines = engine.store("line_versions", line_versions(engine, lake, numbers))
-        self._engine, self._lake, self._settings, self._span = engine, lake, settings, (first_day, last_day)
+    def __init__(self, engine: Engine, lake: Lake, settings: Settings, lines: ir.Table, first_day: int, last_day: int):
+        self._lines = lines
+        self._hours = engine.store("permitted_hours", permitted_hours(engine, lake, settings, first_day, last_day))
+        self._complained = engine.store("complainers", complainers(engine, lake, last_day))
         hours = settings.features
         self._default = clock_seconds(hours.permitted_from), clock_seconds(hours.permitted_to)
 
-    def open(self) -> None:
-        """Store what calls are judged by."""
-        engine, lake = self._engine, self._lake
-        self._hours = engine.store("permitted_hours", permitted_hours(engine, lake, self._settings, *self._span))
-        self._complained = engine.store("complainers", complainers(engine, lake, self._span[1]))
-
     def of_lines(self, facts: ir.Table) -> ir.Table:
-        """Adds carrier and home_region, as they were known of the line on `day`, to facts; null for an unknown line."""
-        return beside_versions(facts, self.lines, "line", "carrier", "home_region")
+        """As the function `of_lines`, by these lines."""
+        return of_lines(facts, self._lines)
 
     def of_calls(self, placed: ir.Table) -> ir.Table:
         """Adds home_region, off_hours and to_complainer to calls."""

@@ -38,16 +38,19 @@ class Program:
         return not any(_PASSING.search(statement) for statement in self.statements)
 
 
-def _code() -> str:
-    """Changes with the code as it was loaded, and with the libraries that turn it into SQL."""
-    found = hashlib.sha256(repr([version(name) for name in ("ibis-framework", "sqlglot", "duckdb")]).encode())
-    for folder in (Path(__file__).parent, *map(Path, data_schemas.__path__)):
-        for path in sorted(folder.glob("*.py")):
-            found.update(path.name.encode() + path.read_bytes())
-    return found.hexdigest()[:16]
+def code_of(*folders: Path) -> str:
+    """A hash of the modules in some folders."""
+    digest = hashlib.sha256()
+    for path in (path for folder in folders for path in sorted(folder.glob("*.py"))):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
-_CODE = _code()
+_LIBRARIES = [version(name) for name in ("ibis-framework", "sqlglot", "duckdb")]
+_CODE = hashlib.sha256(
+    repr([code_of(Path(__file__).parent, *map(Path, data_schemas.__path__)), _LIBRARIES]).encode()
+).hexdigest()[:16]
+"""Changes with the code as it was loaded, and with the libraries that turn it into SQL."""
 
 
 class Place:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import holidays
@@ -19,7 +19,7 @@ from features import daily
 from features.catalogue import CATALOGUE, fingerprint
 from features.daily import Kinds
 from features.engine import DuckEngine, Engine, Work
-from features.events import Surroundings
+from features.events import Surroundings, line_versions, of_lines
 from features.feature import LONGEST, Need
 from features.kept import Kept, digest
 from features.localtime import calendar
@@ -83,13 +83,15 @@ def open_days(
         set(kinds.measures) <= set(standard[source].measures) and set(kinds.columns) <= set(standard[source].columns)
         for source, kinds in asked.items()
     )
-    fits = ours and lake.derived is not None
-    programs = _Programs(lake.derived / PROGRAMS if fits and lake.derived else None) if ours else None
-    folder = Path(tempfile.mkdtemp(prefix="bancast-days-", dir=scratch)) if not fits or lake.derived is None else lake.derived
+    beside = lake.derived if ours else None
+    kinds = standard if beside else asked
+    told = [(own.source, [measure.name for measure in own.measures], own.columns, own.few) for own in kinds.values()]
+    where = partial(Place, beside and beside / PROGRAMS, told) if ours else None
+    folder = beside or Path(tempfile.mkdtemp(prefix="bancast-days-", dir=scratch))
     try:
-        yield _FiledDays(engine, lake, settings, as_of, standard if fits else asked, Kept(folder), programs, progress)
+        yield _FiledDays(engine, lake, settings, as_of, kinds, Kept(folder), where, progress)
     finally:
-        if not fits:
+        if not beside:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -145,9 +147,10 @@ class _HeldDays(Days):
             past = lake.read(engine.con, source, first - LONGEST, first - 1)
             placed = daily.read_events(engine, source, raw, self.numbers)
             if own.measures:
-                around = Surroundings(engine, lake, settings, self.numbers, first, last) if source == "calls" else None
-                if around:
-                    around.open()
+                around = None
+                if source == "calls":
+                    lines = line_versions(engine, lake, self.numbers)
+                    around = Surroundings(engine, lake, settings, lines, first, last)
                 self._tables[source, "tiles"] = daily.line_days(engine, own, placed, around, days)
             if own.columns:
                 values = None
@@ -177,10 +180,10 @@ class _FiledDays(Days):
         as_of: Sequence[int],
         kinds: dict[str, Kinds],
         kept: Kept,
-        programs: _Programs | None,
+        where: Callable[..., Place] | None,
         progress: Progress,
     ):
-        self._programs = programs
+        self._where = where
         self._engine, self._lake, self._settings, self._kept, self._progress = engine, lake, settings, kept, progress
         self.kinds = kinds
         self._days = {source: lake.days(source) for source in BIG}
@@ -192,7 +195,7 @@ class _FiledDays(Days):
 
     def place(self, *made_of: object) -> Place | None:
         """Where a program that reads these tables is kept; None where measures are not those of this code."""
-        return self._programs.place(self.kinds, *made_of) if self._programs else None
+        return self._where(*made_of) if self._where else None
 
     def _part(self, source: str, part: str, first: int, last: int) -> ir.Table | None:
         if source == "complaints":
@@ -216,10 +219,11 @@ class _FiledDays(Days):
             missing[source] = self._kept.missing(source, wanted.intersection(self._days[source]), keys[source][0])
         self.numbers = self._engine.view("numbers", self._number(missing))
         if missing["calls"] or self._kept.days("calls"):
-            span = min(further), max(as_of) - 1
-            around = Surroundings(self._engine, self._lake, settings, self.numbers, *span)
-            changed = self._judged_otherwise(around, sorted(further.intersection(self._kept.days("calls"))))
+            lines = line_versions(self._engine, self._lake, self.numbers)
+            changed = self._judged_otherwise(lines, sorted(further.intersection(self._kept.days("calls"))))
             missing["calls"] = sorted({*missing["calls"], *changed})
+            if missing["calls"]:
+                self._around = Surroundings(self._engine, self._lake, settings, lines, min(further), max(as_of) - 1)
         work = []
         for source in BIG:
             if missing[source]:
@@ -273,15 +277,14 @@ class _FiledDays(Days):
         kept.number_lines(path)
         return numbers
 
-    def _judged_otherwise(self, around: Surroundings, days: list[int]) -> list[int]:
+    def _judged_otherwise(self, lines: ir.Table, days: list[int]) -> list[int]:
         """Days on which a line's carrier or home region, as it is known now, is not the one its calls were judged by."""
-        self._around = around
         paths = self._kept.files("calls", "tiles", days)
         if not paths or not days:
             return []
         tiles = self._engine.load("calls_judged", paths)
         judged = tiles.select("line", "day", was_of="carrier", was_at="home_region").distinct()
-        now = around.of_lines(judged)
+        now = of_lines(judged, lines)
         same = now.was_of.identical_to(now.carrier) & now.was_at.identical_to(now.home_region)
         changed = {int(day) for day in self._engine.frame(now.filter(~same).select("day").distinct())["day"]}
         return sorted(self._kept.forget("calls", changed).intersection(days))
@@ -290,8 +293,6 @@ class _FiledDays(Days):
         """Line-days, and few values met, in chunks; after each the share that is done."""
         engine, kinds = self._engine, self.kinds[source]
         around = self._around if source == "calls" else None
-        if around:
-            around.open()
         span = range(days[0], days[-1] + 1)
         known = engine.rows("calendar", calendar(span, self._settings.country)) if source == "calls" else None
         raw: ir.Table
@@ -352,17 +353,6 @@ class _FiledDays(Days):
         for part, path in files.items():
             self._engine.save(parts[part], path)
         self._kept.put(kind, days, key, files)
-
-
-class _Programs:
-    """Where the programs of one lake are kept."""
-
-    def __init__(self, folder: Path | None):
-        self._folder = folder
-
-    def place(self, kinds: dict[str, Kinds], *made_of: object) -> Place:
-        told = [(own.source, [measure.name for measure in own.measures], own.columns, own.few) for own in kinds.values()]
-        return Place(self._folder, told, *made_of)
 
 
 def _spans(days: Sequence[int]) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from features.edited import EditedDays, edited_days
-from features.events import Surroundings, numbered, permitted_hours
+from features.events import Surroundings, line_versions, numbered, permitted_hours
 from features.feature import Feature
 from serving.actions import PLAN_DAYS, Action
 from serving.known import Known
@@ -151,9 +151,8 @@ def _calls(days: EditedDays, settings: Settings) -> ir.Table:
     numbers = engine.store("plan_numbers", ids)
     rows = numbered(Known(engine, lake, days.day).rows("calls", days.first), numbers)
     rows = rows.select("line", "day", "call_id", "started_at", "local_second", "callee_id")
-    around = Surroundings(engine, lake, settings, numbers, days.first, last)
-    around.open()
-    placed = around.of_calls(rows)
+    lines = line_versions(engine, lake, numbers)
+    placed = Surroundings(engine, lake, settings, lines, days.first, last).of_calls(rows)
     return engine.store("plan_calls", placed.join(numbers, "line").drop("line", "local_second", "home_region"))
 
 

@@ -121,13 +121,14 @@ def test_an_unexpected_error_is_one_line_that_names_the_log_with_the_traceback(b
     assert "RuntimeError: the disk is on fire" in Path(line.rsplit(" is ", 1)[1]).read_text()
 
 
-def test_without_bans_it_says_how_many_are_needed_and_the_rule_ranks_the_lines(bancast, tmp_path):
-    given = tables.frames(lines=12, days=30, bans=0)
-    given["bans"] = given["bans"].astype({"banned_at": "str", "lifted_at": "str"})
+@pytest.mark.parametrize("bans", [0, 3])
+def test_too_few_bans_say_how_many_are_needed_and_the_rule_ranks_the_lines(bancast, tmp_path, bans):
+    given = tables.frames(lines=12, days=30, bans=bans)
+    given["bans"] = given["bans"].astype({"banned_at": "str", "lifted_at": "str"}) if not bans else given["bans"]
     home = quick_home(tmp_path / "home")
     done = bancast("run", tables.write(tmp_path / "data", given), "--home", home)
     assert done.code == 2 and len(done.lines) == 1
-    assert "at least 20 are needed" in done.lines[0] and "no bans" in done.lines[0]
+    assert "at least 20 are needed" in done.lines[0] and (f"{bans} bans" if bans else "no bans") in done.lines[0]
     as_of = date(2026, 1, 31)
     path = Home(home).scores_file(as_of)
     assert not wrong_with_scores(path, as_of, given)
