@@ -22,7 +22,7 @@ from features.localtime import shifts
 from features.peers import with_peers
 from features.presence import window_counts
 from features.refresh import Days, open_days
-from features.windows import beside, by_segment, by_window, fill, spread, with_longest
+from features.windows import beside, fill, window_sums, with_longest
 
 IDS = ("line_id", "carrier", "number_pool", "team")
 """What stands beside the features in each row, after as_of."""
@@ -155,9 +155,7 @@ def _windows(
         counted = [need for need in own if isinstance(need.what, Measure)]
         tiles, met = seen.get(f"{source}: tiles"), seen.get(f"{source}: met")
         if counted and tiles:
-            segments = engine.store(f"{source}_segments", by_segment(spread(tiles[0], snapshots), counted))
-            parts.append(engine.store(f"{source}_windows", by_window(segments, counted)))
-            engine.drop(f"{source}_segments")
+            parts += window_sums(engine, source, tiles[0], snapshots, counted)
         present = [need for need in own if isinstance(need.what, Presence)]
         if present and met:
             parts += window_counts(engine, f"{source}_met", met[0], met[1], present, past.kinds[source].columns, snapshots)
@@ -169,8 +167,9 @@ def _windows(
 
 def _formulas(engine: Engine, windows: ir.Table, passing: list[str], needs: list[Need], catalogue: Sequence[Feature]) -> ir.Table:
     """Every formula over the windows of a batch, yet to be worked out; `passing`: stored tables that are not read after them."""
-    filled = engine.store("windows_of_lines", fill(windows, needs))
+    stored = engine.store("windows_of_lines", windows)
     engine.drop(*passing)
+    filled = engine.view("filled", fill(engine, stored, needs))
     # Peers are all eligible lines, so nothing may be left out of the frame before.
     peered, answers = with_peers(engine, filled, catalogue)
     values = {feature.name: feature.value(peered, answers[feature.name]).cast("float32") for feature in catalogue}
@@ -183,7 +182,7 @@ def _finished(rows: pa.Table, features: list[str]) -> pd.DataFrame:
     order = ids.sort_values(["as_of_day", "line_id"]).index.to_numpy()
     block = np.empty((len(features), len(order)), dtype="float32")
     for number, name in enumerate(features):
-        block[number] = rows.column(name).to_numpy()[order]
+        np.take(rows.column(name).to_numpy(), order, out=block[number], mode="clip")  # "raise" would copy it once more
     ids = ids.iloc[order].reset_index(drop=True)
     days = ids.pop("as_of_day")
     dates = {day: pd.Timestamp(day_date(day)) for day in days.unique()}

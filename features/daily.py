@@ -63,11 +63,14 @@ def line_days(engine: Engine, kinds: Kinds, placed: ir.Table, around: Surroundin
     return tiles.call_tiles(engine, placed, kinds.measures, around, calendar)
 
 
-def day_values(engine: Engine, kinds: Kinds, placed: ir.Table) -> ir.Table:
-    """The few values that lines met on some days; texts, beside the numbers of their columns."""
+def day_values(engine: Engine, kinds: Kinds, raw: ir.Table, numbers: ir.Table) -> ir.Table:
+    """The few values that lines met on some days, from raw events; texts, beside the numbers of their columns."""
+    # The values of a call seldom change from one call of a line to the next: what is left is a small part of the calls.
+    kept = raw.select("line_id", "day", "known_day", "gone_day", *kinds.few).distinct()
+    together = engine.store(f"{kinds.source}_together", events.numbered(kept, numbers))
     parts = []
     for name in kinds.few:
-        met = presence.once_a_day(presence.records(placed, name))
+        met = presence.once_a_day(presence.records(together, name))
         parts.append(met.mutate(what=ibis.literal(kinds.number(name), type="int32"), value=met.value.cast("string")))
     return engine.store(f"{kinds.source}_values", _together(parts))
 
@@ -84,11 +87,15 @@ def met_before(
             own = [values.filter(values.what == what).drop("what") for values in few]
             both = presence.coded(engine, label, *own)
         else:
-            kept = ("line_id", "day", "known_day", "gone_day", column)
-            both = [presence.records(events.numbered(raw.select(*kept), numbers), column) for raw in (met, past)]
+            both = [_records(raw, column, numbers) for raw in (met, past)]
         found.append(presence.met_before(engine, label, what, *both))
     facts, odd = zip(*found, strict=True)
     return _together(facts), _together(odd)
+
+
+def _records(raw: ir.Table, column: str, numbers: ir.Table) -> ir.Table:
+    kept = raw.select("line_id", "day", "known_day", "gone_day", column)
+    return presence.records(events.numbered(kept, numbers), column)
 
 
 def _together(parts: Sequence[ir.Table]) -> ir.Table:

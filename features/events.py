@@ -103,7 +103,7 @@ def complainers(engine: Engine, lake: Lake, last_day: int) -> ir.Table:
 
 
 def calls(raw: ir.Table, numbers: ir.Table) -> ir.Table:
-    """Calls as the lake gives them, in the units and with the keys of the engine."""
+    """What measures read of calls as the lake gives them, in the units and with the keys of the engine."""
     placed = raw.select(
         *_BASE,
         "line_id",
@@ -112,8 +112,6 @@ def calls(raw: ir.Table, numbers: ir.Table) -> ir.Table:
         "callee_block",
         "answered",
         "region",
-        "device_id",
-        "agent_id",
         duration_ms=(raw.duration_s * 1000).round().cast("int64"),
         ring_ms=(raw.ring_s * 1000).round().cast("int64"),
         disposition=raw.disposition.lower(),

@@ -145,8 +145,8 @@ class _HeldDays(Days):
             own = kinds[source]
             raw = lake.read(engine.con, source, first, last)
             past = lake.read(engine.con, source, first - LONGEST, first - 1)
-            placed = daily.read_events(engine, source, raw, self.numbers)
             if own.measures:
+                placed = daily.read_events(engine, source, raw, self.numbers)
                 around = None
                 if source == "calls":
                     lines = line_versions(engine, lake, self.numbers)
@@ -155,10 +155,10 @@ class _HeldDays(Days):
             if own.columns:
                 values = None
                 if own.few:
-                    # One after the other: both go through tables of the same names.
-                    now = engine.store(f"{source}_now", daily.day_values(engine, own, placed))
-                    before = daily.read_events(engine, source, past, self.numbers)
-                    values = (now, engine.store(f"{source}_then", daily.day_values(engine, own, before)))
+                    # One after the other: both go through a table of the same name.
+                    now = engine.store(f"{source}_now", daily.day_values(engine, own, raw, self.numbers))
+                    then = engine.store(f"{source}_then", daily.day_values(engine, own, past, self.numbers))
+                    values = (now, then)
                 met = daily.met_before(engine, own, raw, past, self.numbers, values)
                 self._tables[source, "facts"], self._tables[source, "odd"] = met
         if (complaints := _complaints(engine, lake, kinds["complaints"], self.numbers, first, last)) is not None:
@@ -298,9 +298,13 @@ class _FiledDays(Days):
         raw: ir.Table
 
         def work() -> Work:
-            placed = daily.read_events(engine, source, raw, self.numbers)
-            parts = {"tiles": daily.line_days(engine, kinds, placed, around, known)} if kinds.measures else {}
-            return parts | ({"values": daily.day_values(engine, kinds, placed)} if kinds.few else {})
+            parts = {}
+            if kinds.measures:
+                placed = daily.read_events(engine, source, raw, self.numbers)
+                parts["tiles"] = daily.line_days(engine, kinds, placed, around, known)
+            if kinds.few:
+                parts["values"] = daily.day_values(engine, kinds, raw, self.numbers)
+            return parts
 
         hours = self._settings.features
         place = self.place(source, "days", hours.permitted_from, hours.permitted_to)
@@ -308,7 +312,7 @@ class _FiledDays(Days):
             raw = engine.view(f"{source}_chunk", self._lake.read(engine.con, source, chunk[0], chunk[-1]))
             self._file(source, engine.again((source, "days"), work, place), chunk, keys[0])
             yield done
-        engine.drop(f"{source}_events", f"{source}_values")
+        engine.drop(*[f"{source}_{name}" for name in ("events", "values", "together")])
 
     def _look_up_values(self, source: str, days: list[int], keys: tuple[Callable[[int], str], ...]) -> Iterator[float]:
         """When what was met on each day was met before, in chunks; after each the share that is done."""

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 from features.engine import Engine
 from features.events import Surroundings
 from features.feature import Measure
+from features.tallies import Tally
 from features.windows import NEVER, beside
 
 BURST_CALLS = 3
@@ -61,10 +62,15 @@ def layer(engine: Engine, name: str, events: ir.Table) -> Layers:
     return Layers(versions.mutate(since=versions.cut.fill_null(versions.known_day).cast("int32")).drop("cut"), until)
 
 
-def line_days(events: ir.Table, measures: list[Measure], **more: ir.Value) -> ir.Table:
-    """Adds up each measure that has a `row` over the events of each line-day version; `more`: other aggregates of them."""
-    sums = {m.name: m.row(events).cast("int64").sum().cast("int64") for m in measures if m.row is not None}
-    return events.group_by(*_KEYS).aggregate(**{**more, **sums})
+def line_day_sums(engine: Engine, events: ir.Table, measures: list[Measure], **more: ir.Value) -> dict[str, ir.Value]:
+    """The sum of each measure that has a `row` over the events of a line-day version; `more`: other aggregates of them."""
+    sums = {measure.name: engine.total(measure.row(events)) for measure in measures if measure.row is not None}
+    return {**more, **sums}
+
+
+def _begun(second: ir.IntegerValue, seconds: int) -> ir.IntegerValue:
+    """When the clock minute or hour of a second began."""
+    return second - second % seconds
 
 
 def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
@@ -80,111 +86,95 @@ def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
     )
 
 
-def pace_measures(events: ir.Table) -> ir.Table:
-    """How densely a line called: its busiest clock hour and minute, bursts, and hours with calls."""
-    minutes = events.group_by(*_KEYS, minute=(events.local_second // 60).cast("int32")).aggregate(n=events.count())
-    hours = minutes.group_by(*_KEYS, hour=minutes.minute // 60).aggregate(
-        n=minutes.n.sum(), most=minutes.n.max(), minutes=minutes.count(), bursts=(minutes.n >= BURST_CALLS).cast("int64").sum()
-    )
-    return hours.group_by(*_KEYS).aggregate(
-        busiest_hour=hours.n.max().cast("int64"),
-        busiest_minute=hours.most.max().cast("int64"),
-        burst_minutes=hours.bursts.sum().cast("int64"),
-        active_minutes=hours.minutes.sum().cast("int64"),
-        active_hours=hours.count().cast("int64"),
-    )
+def pace_measures(counted: ir.Table) -> dict[str, ir.IntegerValue]:
+    """How densely a line called: its busiest clock hour and minute, bursts, and hours and minutes with calls.
+
+    counted: calls by clock minute and by clock hour, as `minutes` and `hours`.
+    """
+    minutes, hours = counted.minutes, counted.hours
+    return {
+        "busiest_hour": hours.maxs(),
+        "busiest_minute": minutes.maxs(),
+        "burst_minutes": minutes.filter(lambda calls: calls >= BURST_CALLS).length(),
+        "active_minutes": minutes.length(),
+        "active_hours": hours.length(),
+    }
 
 
-def callee_measures(events: ir.Table) -> ir.Table:
-    """Whom a line called on a day.
+def callee_measures(counted: ir.Table) -> dict[str, ir.IntegerValue]:
+    """Whom a line called on a day; missing where no callee is known.
 
     Different callees, most calls to one, callees called three times or more, callees that share their block of 100 numbers
-    with another, and the most callees of one block.
+    with another, and the most callees of one block. counted: calls by callee and callees by block, as `callees` and `blocks`.
     """
-    pairs = events.filter(events.callee_id.notnull())
-    pairs = pairs.group_by(*_KEYS, "callee_block", "callee_id").aggregate(n=pairs.count())
-    blocks = pairs.group_by(*_KEYS, "callee_block").aggregate(
-        callees=pairs.count(), most=pairs.n.max(), pestered=(pairs.n >= PESTERED_CALLS).cast("int64").sum()
-    )
-    blocked = blocks.callee_block.notnull()
-    return blocks.group_by(*_KEYS).aggregate(
-        day_callees=blocks.callees.sum().cast("int64"),
-        most_to_one=blocks.most.max().cast("int64"),
-        pestered_callees=blocks.pestered.sum().cast("int64"),
-        block_callees=ibis.cases((blocked & (blocks.callees > 1), blocks.callees), else_=0).sum().cast("int64"),
-        largest_block=ibis.cases((blocked, blocks.callees), else_=1).max().cast("int64"),
-    )
+    callees, blocks = counted.callees, counted.blocks
+    known = callees.length() > 0
+    return {
+        "day_callees": callees.length(),
+        "most_to_one": callees.maxs(),
+        "pestered_callees": callees.filter(lambda calls: calls >= PESTERED_CALLS).length(),
+        "block_callees": ibis.cases((known, blocks.filter(lambda n: n > 1).sums().fill_null(0))),
+        "largest_block": ibis.cases((known, blocks.maxs().fill_null(1))),
+    }
 
 
-def travel_measures(engine: Engine, events: ir.Table) -> ir.Table:
-    """Changes of region from one call to the next of the same day, and those too fast to be travelled.
+def travel(engine: Engine, events: ir.Table, counted: ir.Table) -> ir.Table:
+    """Changes of region from one call to the next of the same day, and those too fast to be travelled, by line-day version.
 
-    Only line-days that saw two regions are put in order; a line-day with one region has 0, one with none is missing.
+    Only those that saw two regions are put in order. counted: the first and last region by name, `low_region` and `high_region`.
     """
-    placed = events.filter(events.region.notnull())
-    range_ = placed.group_by(*_KEYS).aggregate(low=placed.region.min(), high=placed.region.max())
-    days = engine.store("region_days", range_)
-    several = placed.semi_join(days.filter(days.low != days.high), list(_KEYS))
+    several = engine.store("call_roaming", counted.filter(counted.low_region != counted.high_region).select(*_KEYS))
+    placed = events.filter(events.region.notnull()).semi_join(several, list(_KEYS))
+    placed = placed.select(*_KEYS, "region", started_s=placed.started_at.epoch_seconds().cast("int64"))
     order = ibis.window(group_by=list(_KEYS), order_by=["started_s", "region"])
-    steps = several.mutate(
-        moved=several.region != several.region.lag().over(order),
-        pause=several.started_s - several.started_s.lag().over(order),
+    steps = placed.mutate(
+        moved=placed.region != placed.region.lag().over(order),
+        pause=placed.started_s - placed.started_s.lag().over(order),
     )
-    counts = steps.group_by(*_KEYS).aggregate(
+    return steps.group_by(*_KEYS).aggregate(
         region_switches=steps.moved.cast("int64").sum().cast("int64"),
         fast_switches=(steps.moved & (steps.pause < TRAVEL_S)).cast("int64").sum().cast("int64"),
     )
-    joined = days.left_join(counts, list(_KEYS))
-    return joined.select(
-        *[days[key] for key in _KEYS],
-        region_switches=joined.region_switches.fill_null(0),
-        fast_switches=joined.fast_switches.fill_null(0),
-    )
 
 
-def narrow(engine: Engine, events: ir.Table) -> ir.Table:
-    """What the measures of pace, callees and travel read of calls, kept once: regions as small integers, whole seconds."""
-    regions = events.filter(events.region.notnull()).select("region").distinct()
-    coded = engine.store("call_regions", regions.mutate(code=ibis.row_number().over(order_by=regions.region).cast("int32")))
-    joined = events.left_join(coded, "region")
-    return engine.store(
-        "call_layers",
-        joined.select(
-            *[events[name] for name in (*_KEYS, "local_second", "callee_id", "callee_block")],
-            started_s=events.started_at.epoch_seconds().cast("int64"),
-            region=coded.code,
-        ),
-    )
+def travel_measures(counted: ir.Table) -> dict[str, ir.IntegerValue]:
+    """As `travel` counts; 0 for a line-day with one region, missing for one with none."""
+    placed = counted.low_region.notnull()
+    return {name: ibis.cases((placed, counted[name].fill_null(0))) for name in ("region_switches", "fast_switches")}
 
 
 def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], around: Surroundings, calendar: ir.Table) -> ir.Table:
     """The line-days of calls: line, day, since, until, a column a measure, and the carrier and home_region behind them."""
     layers = layer(engine, "calls", events)
-    placed = around.of_calls(layers.events)
-    base = engine.store("call_sums", line_days(placed, measures, calls=placed.count().cast("int64")))
-    table = calendar_measures(base, calendar)
-    few = narrow(engine, layers.events)
-    parts = {
-        "call_pace": pace_measures(few),
-        "call_callees": callee_measures(few),
-        "call_travel": travel_measures(engine, few),
+    seen = around.of_calls(layers.events)
+    tallies = {
+        "minutes": Tally(_begun(seen.local_second, 60)),
+        "hours": Tally(_begun(seen.local_second, 3600)),
+        "callees": Tally(seen.callee_id),
+        "blocks": Tally(seen.callee_block, of=seen.callee_id),
     }
-    table = beside(table, *[(engine.store(name, part), _KEYS) for name, part in parts.items()])
-    dated = engine.store("call_dated", layers.dated(table))
-    tiles = engine.store("call_tiles", around.of_lines(dated))
-    engine.drop("call_sums", "call_layers", "call_regions", *parts, "region_days", "calls_mixed", "calls_until", "call_dated")
+    regions = {"low_region": seen.region.min(), "high_region": seen.region.max()}
+    sums = line_day_sums(engine, seen, measures, calls=seen.count().cast("int64"))
+    counted = engine.store("call_sums", engine.counted("call", seen, _KEYS, tallies, **sums, **regions))
+    moves = engine.store("call_travel", travel(engine, layers.events, counted))
+    both = layers.dated(beside(calendar_measures(counted, calendar), (moves, _KEYS)))
+    found = {**pace_measures(both), **callee_measures(both), **travel_measures(both)}
+    table = both.mutate(**{name: value.cast("int64") for name, value in found.items()}).drop(*tallies, *regions)
+    tiles = engine.store("call_tiles", around.of_lines(table))
+    engine.drop("call_sums", "call_roaming", "call_travel", "calls_mixed", "calls_until")
     return tiles
 
 
 def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> ir.Table:
     """The line-days of messages: counts and the busiest clock hour."""
     layers = layer(engine, "messages", events)
-    base = line_days(layers.events, measures)
     seen = layers.events
-    hours = seen.group_by(*_KEYS, hour=(seen.local_second // 3600).cast("int32")).aggregate(n=seen.count())
-    busiest = hours.group_by(*_KEYS).aggregate(message_hour=hours.n.max().cast("int64"))
-    table = base.left_join(busiest, list(_KEYS)).select(base, busiest.message_hour)
-    return engine.store("message_tiles", layers.dated(table))
+    hours = {"hours": Tally(_begun(seen.local_second, 3600))}
+    counted = engine.store("message_sums", engine.counted("message", seen, _KEYS, hours, **line_day_sums(engine, seen, measures)))
+    table = counted.mutate(message_hour=counted.hours.maxs().cast("int64")).drop("hours")
+    tiles = engine.store("message_tiles", layers.dated(table))
+    engine.drop("message_sums")
+    return tiles
 
 
 def complaint_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> ir.Table:
@@ -192,5 +182,5 @@ def complaint_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -
     layers = layer(engine, "complaints", events)
     seen = layers.events
     severe = seen.day.max(where=seen.channel.isin(SEVERE_CHANNELS)).cast("int64")
-    base = line_days(seen, measures, severe_day=severe)
+    base = engine.counted("complaint", seen, _KEYS, {}, **line_day_sums(engine, seen, measures, severe_day=severe))
     return engine.store("complaint_tiles", layers.dated(base.mutate(complaint_day=base.day.cast("int64"))))

@@ -6,21 +6,26 @@ as_of day t in a window of w days when
 
     t - w <= day < t   and   since < t <= until.
 
-Windows of different length share their work: the age t - day of a fact falls into one segment (1, 2-3, 4-7, 8-14,
-15-28 days), facts are added up by segment once, and each window is the sum of its segments.
+The age t - day of a fact falls into one segment (1, 2-3, 4-7, 8-14, 15-28 days), and each window is some segments. Windows, of
+one length or several, share their work: facts that count in exactly the same ones are added up once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
 
 from features.feature import LONGEST, WINDOWS, Need, Presence
 
+if TYPE_CHECKING:
+    from features.engine import Engine
+
 NEVER = 2**30
 """A day after all days."""
+_DAYS = ("day", "since", "until")
 
 
 def segment_of(age: ir.IntegerValue) -> ir.IntegerValue:
@@ -33,40 +38,59 @@ def spread(facts: ir.Table, snapshots: ir.Table) -> ir.Table:
 
     facts: day, since, until and anything else. snapshots: as_of_day. Adds as_of_day and segment, takes the three days away.
     """
-    days = facts.select("day", "since", "until").distinct()
-    age = snapshots.as_of_day - days.day
-    when = days.join(
-        snapshots,
-        [
-            days.day < snapshots.as_of_day,
-            snapshots.as_of_day <= days.day + LONGEST,
-            days.since < snapshots.as_of_day,
-            snapshots.as_of_day <= days.until,
-        ],
-    ).select(days.day, days.since, days.until, snapshots.as_of_day, segment=segment_of(age))
-    return facts.join(when, ["day", "since", "until"]).drop("day", "since", "until")
+    return facts.join(_when(facts, snapshots), list(_DAYS)).drop(*_DAYS)
 
 
-def by_segment(spread_facts: ir.Table, needs: list[Need]) -> ir.Table:
-    """Adds facts up: one row a line, as_of day and segment; a sum or a maximum for each measure needed."""
-    sums = sorted({need.what.name for need in needs if need.how != "peak"})
-    peaks = sorted({need.what.name for need in needs if need.how == "peak"})
-    return spread_facts.group_by("line", "as_of_day", "segment").aggregate(
-        **{f"{name}__sum": spread_facts[name].sum().cast("int64") for name in sums},
-        **{f"{name}__max": spread_facts[name].max().cast("int64") for name in peaks},
+def _when(facts: ir.Table, snapshots: ir.Table) -> ir.Table:
+    """At which as_of days, and in which segment, facts of some days count: the three days, as_of_day and segment."""
+    days = facts.select(*_DAYS).distinct()
+    counts = [
+        days.day < snapshots.as_of_day,
+        snapshots.as_of_day <= days.day + LONGEST,
+        days.since < snapshots.as_of_day,
+        snapshots.as_of_day <= days.until,
+    ]
+    joined = days.join(snapshots, counts)
+    return joined.select(*[days[name] for name in _DAYS], snapshots.as_of_day, segment=segment_of(snapshots.as_of_day - days.day))
+
+
+def window_sums(engine: Engine, label: str, facts: ir.Table, snapshots: ir.Table, needs: Sequence[Need]) -> list[ir.Table]:
+    """The sum or the largest value of each measure needed, over each window before each as_of.
+
+    facts: line, the three days and a column a measure. Returns, for each length of window, line, as_of_day and a column for
+    each need (null: no event). Facts of days that count in the same windows are added up first, once for all of these.
+    """
+    when = engine.store(f"{label}_when", _when(facts, snapshots))
+    place = when.as_of_day.cast("int64") * len(WINDOWS) + when.segment
+    places = when.group_by(*_DAYS).aggregate(places=place.collect().sort())
+    alike = places.select(*_DAYS, alike=ibis.dense_rank().over(order_by=places.places).cast("int32"))
+    alike = engine.store(f"{label}_alike", alike)
+    columns = {(need.what.name, need.how == "peak") for need in needs}
+    together = facts.join(alike, list(_DAYS))
+    sums = engine.store(
+        f"{label}_together",
+        together.group_by("line", "alike").aggregate(
+            **{_held(name, peak): _added(together[name], peak) for name, peak in sorted(columns)}
+        ),
     )
+    counted = when.join(alike, list(_DAYS)).select("alike", when.as_of_day, when.segment).distinct()
+    parts = []
+    for index, days in enumerate(WINDOWS):
+        own = [need for need in needs if need.days == days]
+        if own:
+            placed = sums.join(counted.filter(counted.segment <= index).select("alike", "as_of_day"), "alike")
+            values = {need.column: _added(placed[_held(need.what.name, need.how == "peak")], need.how == "peak") for need in own}
+            parts.append(engine.store(f"{label}_windows_{days}", placed.group_by("line", "as_of_day").aggregate(**values)))
+    engine.drop(f"{label}_together", f"{label}_when", f"{label}_alike")
+    return parts
 
 
-def by_window(segments: ir.Table, needs: list[Need]) -> ir.Table:
-    """Turns segments into windows: one row a line and as_of day, a column for each need (null: no event)."""
-    columns = {}
-    for need in needs:
-        inside = segments.segment <= WINDOWS.index(need.days)
-        if need.how == "peak":
-            columns[need.column] = segments[f"{need.what.name}__max"].max(where=inside)
-        else:
-            columns[need.column] = segments[f"{need.what.name}__sum"].sum(where=inside).cast("int64")
-    return segments.group_by("line", "as_of_day").aggregate(**columns)
+def _held(name: str, peak: bool) -> str:
+    return f"{name}__{'max' if peak else 'sum'}"
+
+
+def _added(values: ir.IntegerValue, peak: bool) -> ir.IntegerValue:
+    return (values.max() if peak else values.sum()).cast("int64")
 
 
 def beside(frame: ir.Table, *parts: tuple[ir.Table, Sequence[str]]) -> ir.Table:
@@ -81,17 +105,17 @@ def beside(frame: ir.Table, *parts: tuple[ir.Table, Sequence[str]]) -> ir.Table:
     return joined.select(frame, *[part[column] for part, keys in parts for column in part.columns if column not in keys])
 
 
-def fill(frame: ir.Table, needs: list[Need]) -> ir.Table:
+def fill(engine: Engine, frame: ir.Table, needs: list[Need]) -> ir.Table:
     """Makes 0 of "no event" and keeps "not known" missing.
 
-    frame: one row an eligible line and as_of day. A measure from an optional table or column is 0 for a line without events
-    only when some line has a value in the 28 days before as_of; else nobody records it, and it is missing for all.
+    frame: one row an eligible line and as_of day, stored. A measure from an optional table or column is 0 for a line without
+    events only when some line has a value in the 28 days before as_of; else nobody records it, and it is missing for all.
     """
     proofs = sorted({_proof(need).column for need in needs if need.what.optional and need.what.zero})
-    counts = (
-        frame.group_by("as_of_day").aggregate(**{f"{name}__rows": frame[name].count() for name in proofs}) if proofs else None
-    )
-    joined = frame if counts is None else beside(frame, (counts, ["as_of_day"]))
+    joined = frame
+    if proofs:
+        counts = frame.group_by("as_of_day").aggregate(**{f"{name}__rows": frame[name].count() for name in proofs})
+        joined = beside(frame, (engine.store("recorded", counts), ["as_of_day"]))
     columns: dict[str, ir.Value] = {}
     for need in needs:
         if not need.what.zero:
