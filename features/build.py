@@ -80,7 +80,7 @@ def batches_in(
     tell = progress or (lambda step, share: None)
     if not wanted:
         raise ValueError("build_features needs at least one as_of day")
-    asked = [feature.asked() for feature in catalogue]
+    asked = [feature.asked for feature in catalogue]
     needs = with_longest({need for one in asked for need in one.needs})
     reads = {column for one in asked for column in one.reads}
     known = {id(feature) for feature in CATALOGUE}

@@ -68,7 +68,7 @@ class EditedDays:
     ) -> None:
         self.engine, self.lake, self.day, self.first = engine, lake, day, day - length
         self._settings, self._catalogue, self._folder = settings, catalogue, folder
-        self._needs = with_longest({need for feature in catalogue for need in feature.asked().needs})
+        self._needs = with_longest({need for feature in catalogue for need in feature.asked.needs})
         self._held = [held for held in lake.days("calls") if self.first - LONGEST <= held < day]
         self._own: dict[int, Path] = {}
         self._kept: _OthersKept | None = None
@@ -162,8 +162,7 @@ class _OthersKept:
                     for day, key in zip(entry.days, entry.keys, strict=True)
                     if day >= self._days.first
                 }
-                for files in parts:
-                    kept.put(kind, sorted(keys), keys.__getitem__, files)
+                kept.put(kind, sorted(keys), keys.__getitem__, *parts)
 
     def _cut(self, kept: Kept, kind: str, numbers: ir.Table) -> None:
         """Split what is kept of a kind where the edited days begin; of these, without the edited lines."""
@@ -176,13 +175,12 @@ class _OthersKept:
             engine.save(rows.anti_join(numbers, "line") if without else rows, path)
             return path
 
-        for entry in kept.entries(kind):
-            if entry.days[-1] < first:
-                continue
-            kept.forget(kind, set(entry.days))
+        reaching = [entry for entry in kept.entries(kind) if entry.days[-1] >= first]
+        kept.forget(kind, {day for entry in reaching for day in entry.days})
+        for entry in reaching:
+            keys = dict(zip(entry.days, entry.keys, strict=True))
             before = [day for day in entry.days if day < first]
             if before:
-                keys = dict(zip(entry.days, entry.keys, strict=True))
                 files = {part: save(name, part, "before", before[0], before[-1], False) for part, name in entry.files.items()}
                 kept.put(kind, before, keys.__getitem__, files)
             if entry.days[0] <= last:

@@ -240,6 +240,7 @@ class Feature:
         self.formula(Window(frame, self.window or LONGEST, asked))
         return asked.peers
 
+    @functools.cached_property
     def asked(self) -> Asked:
         """What the formula reads, told by a dry run."""
         asked = Asked()

@@ -72,16 +72,16 @@ class Kept:
 
     def missing(self, kind: str, days: Iterable[int], key: Callable[[int], str]) -> list[int]:
         """Which of the days have to be worked out. A file of several days is forgotten whole when one of them has changed."""
-        wanted = set(days)
-        held: set[int] = set()
-        entries = []
-        for entry in self._entries.get(kind, []):
-            files = all((self.folder / name).exists() for name in entry.files.values())
-            if wanted.isdisjoint(entry.days) or (files and [key(day) for day in entry.days] == entry.keys):
-                entries.append(entry)
-                held.update(entry.days)
-        self._entries[kind] = entries
-        return sorted(wanted - held)
+        wanted, found = set(days), self._entries.get(kind, [])
+        lost = {
+            day for entry in found if not wanted.isdisjoint(entry.days) and not self._stands(entry, key) for day in entry.days
+        }
+        self._entries[kind] = [entry for entry in found if lost.isdisjoint(entry.days)]
+        return sorted(wanted - {day for entry in self._entries[kind] for day in entry.days})
+
+    def _stands(self, entry: Entry, key: Callable[[int], str]) -> bool:
+        files = all((self.folder / name).exists() for name in entry.files.values())
+        return files and [key(day) for day in entry.days] == entry.keys
 
     def forget(self, kind: str, days: set[int]) -> set[int]:
         """Drop the files that hold any of these days; all the days that were in them."""
@@ -123,10 +123,11 @@ class Kept:
         """A new file whose name begins with `name`."""
         return self.folder / f"{name}-{uuid4().hex[:12]}.parquet"
 
-    def put(self, kind: str, days: Sequence[int], key: Callable[[int], str], files: Mapping[str, Path]) -> None:
-        """Take written files into the index, and the index to disk in one step."""
-        entry = Entry(list(days), [key(day) for day in days], {part: path.name for part, path in files.items()})
-        self._entries.setdefault(kind, []).append(entry)
+    def put(self, kind: str, days: Sequence[int], key: Callable[[int], str], *files: Mapping[str, Path]) -> None:
+        """Take written files into the index, and the index to disk in one step; several files: each holds some of the lines."""
+        keys = [key(day) for day in days]
+        entries = [Entry(list(days), keys, {part: path.name for part, path in paths.items()}) for paths in files]
+        self._entries.setdefault(kind, []).extend(entries)
         self.save()
 
     def save(self) -> None:

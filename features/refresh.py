@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from math import ceil
 from pathlib import Path
 
 import holidays
@@ -31,7 +32,7 @@ BIG = ("calls", "messages")
 CHUNK_ROWS = 1_000_000
 """Events, for each GB of the engine's memory, that are worked on at a time."""
 MET_ROWS = 8_000_000
-"""Records, for each GB of the engine's memory, that are looked up at a time in the days before."""
+"""Records, for each GB of the engine's memory, that are looked up at a time, with those of the days before."""
 PROGRAMS = "programs"
 """The folder of kept statements, beside the kept days."""
 MET_DAYS = 2 * LONGEST
@@ -98,7 +99,7 @@ def open_days(
 @cache
 def _standard() -> dict[str, Kinds]:
     """What is kept whatever is asked: everything that the catalogue reads."""
-    needs = with_longest({need for feature in CATALOGUE for need in feature.asked().needs})
+    needs = with_longest({need for feature in CATALOGUE for need in feature.asked.needs})
     return {source: daily.kinds_of(source, needs) for source in (*BIG, "complaints")}
 
 
@@ -310,14 +311,17 @@ class _FiledDays(Days):
         place = self.place(source, "days", hours.permitted_from, hours.permitted_to)
         for chunk, done in _chunks(days, self._lake.rows(source), int(CHUNK_ROWS * self._settings.memory_gb)):
             raw = engine.view(f"{source}_chunk", self._lake.read(engine.con, source, chunk[0], chunk[-1]))
-            self._file(source, engine.again((source, "days"), work, place), chunk, keys[0])
+            self._kept.put(source, chunk, keys[0], self._saved(source, engine.again((source, "days"), work, place), chunk))
             yield done
         engine.drop(*[f"{source}_{name}" for name in ("events", "values", "together")])
 
     def _look_up_values(self, source: str, days: list[int], keys: tuple[Callable[[int], str], ...]) -> Iterator[float]:
-        """When what was met on each day was met before, in chunks; after each the share that is done."""
+        """When what was met on each day was met before, in chunks; after each the share that is done.
+
+        A chunk has many days, for the days before it are read, too; where that is much, some of the lines at a time.
+        """
         engine, lake, kinds = self._engine, self._lake, self.kinds[source]
-        most = int(MET_ROWS * self._settings.memory_gb / max(1, len(kinds.many)))
+        rows, most = lake.rows(source), MET_ROWS * self._settings.memory_gb / max(1, len(kinds.many))
         raw: ir.Table
         past: ir.Table
         few: tuple[ir.Table, ir.Table] | None = None
@@ -326,16 +330,28 @@ class _FiledDays(Days):
             facts, odd = daily.met_before(engine, kinds, raw, past, self.numbers, few)
             return {"facts": engine.view(f"{source}_facts_made", facts), "odd": engine.view(f"{source}_odd_made", odd)}
 
-        place = self.place(source, "met")
-        for chunk, done in _chunks(days, lake.rows(source), most, MET_DAYS):
+        place, before = self.place(source, "met"), 0.0
+        for chunk, done in _chunks(days, rows, sum(rows.values()), MET_DAYS):
             first, last = chunk[0], chunk[-1]
-            raw = engine.view(f"{source}_met_now", lake.read(engine.con, source, first, last))
-            past = engine.view(f"{source}_met_then", self._stored(f"{source}_none", source, first - LONGEST, first - 1))
-            if kinds.few:
-                now = engine.view(f"{source}_few_now", self._values(source, first, last))
-                few = (now, engine.view(f"{source}_few_then", self._values(source, first - LONGEST, first - 1)))
-            self._file(f"{source}-met", engine.again((source, "met"), work, place), chunk, keys[1])
-            yield done
+            now_rows = lake.read(engine.con, source, first, last)
+            then_rows = self._stored(f"{source}_none", source, first - LONGEST, first - 1)
+            ranges = self._ranges(ceil(sum(rows.get(day, 0) for day in range(first - LONGEST, last + 1)) / most))
+            written = []
+            for number, own in enumerate(ranges, 1):
+                raw, past = (
+                    engine.view(f"{source}_met_{name}", own(read)) for name, read in (("now", now_rows), ("then", then_rows))
+                )
+                if kinds.few:
+                    lines = own(self.numbers).select("line")
+                    now, then = (
+                        engine.view(f"{source}_few_{name}", self._values(source, *span).semi_join(lines, "line"))
+                        for name, span in (("now", (first, last)), ("then", (first - LONGEST, first - 1)))
+                    )
+                    few = (now, then)
+                written.append(self._saved(f"{source}-met", engine.again((source, "met"), work, place), chunk))
+                yield before + (done - before) * number / len(ranges)
+            self._kept.put(f"{source}-met", chunk, keys[1], *written)
+            before = done
         parts = [f"{part}_{kinds.number(column)}" for part in ("facts", "odd") for column in kinds.columns]
         engine.drop(*[f"{source}_met_{name}" for name in ("records", "pairs", "slow", "codes", *parts)])
 
@@ -352,11 +368,30 @@ class _FiledDays(Days):
         )
         return _within(self._engine.load(f"{source}_values_{first}_{last}", paths), first, last)
 
-    def _file(self, kind: str, parts: dict[str, ir.Table], days: list[int], key: Callable[[int], str]) -> None:
+    def _saved(self, kind: str, parts: dict[str, ir.Table], days: list[int]) -> dict[str, Path]:
+        """Parts of consecutive days in files, which are yet to be put among the kept ones."""
         files = {part: self._kept.place(kind, part, days) for part in parts}
         for part, path in files.items():
             self._engine.save(parts[part], path)
-        self._kept.put(kind, days, key, files)
+        return files
+
+    def _ranges(self, wanted: int) -> list[Callable[[ir.Table], ir.Table]]:
+        """Lines in so many parts, by line_id: files are in its order, so that a part reads little else."""
+        if wanted < 2:
+            return [_between(None, None)]
+        ids = sorted(self._engine.frame(self.numbers.select("line_id"))["line_id"])
+        cuts = sorted({ids[len(ids) * part // wanted] for part in range(1, wanted)}) if ids else []
+        return [_between(*ends) for ends in zip([None, *cuts], [*cuts, None], strict=True)]
+
+
+def _between(low: str | None, high: str | None) -> Callable[[ir.Table], ir.Table]:
+    """The rows of lines from `low` on, and before `high`, by line_id."""
+
+    def within(rows: ir.Table) -> ir.Table:
+        rows = rows if low is None else rows.filter(rows.line_id >= low)
+        return rows if high is None else rows.filter(rows.line_id < high)
+
+    return within
 
 
 def _spans(days: Sequence[int]) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ import pytest
 
 from data_schemas.home import Home
 from data_schemas.lake import Lake
+from features import refresh
 from features.build import build_features
 from features.catalogue import CATALOGUE
 from features.edited import edited_days
@@ -61,6 +62,7 @@ def third(company: worlds.Tables, which: int) -> pd.Series:
 def test_features_of_edited_days_are_those_of_a_lake_that_ingested_them(home, company, tmp_path, monkeypatch):
     settings, lake = worlds.settings(home), Lake(Home(home).lake)
     before = tree(home)
+    monkeypatch.setattr(refresh, "MET_ROWS", 100)  # a few of the lines in a file each
     with edited_days(lake, settings, DAY, LENGTH, FEW, Home(home).scratch) as days:
         days.choose(LINES)
         calls = lake.read(days.engine.con, "calls", DAY - LENGTH, DAY - 1).semi_join(days.lines, "line_id")
