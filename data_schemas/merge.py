@@ -25,6 +25,8 @@ SHOWS_WITH: dict[str, dict[str, str]] = {"bans": {"appeal_won": "lifted_at"}}
 """Of these, the columns without a time of their own: each shows with another one. Told after that one was, it is a correction."""
 WHOLE_DAY = 0.75
 """Share of a day's stretch of calls from which an input without corrections counts as the whole day."""
+_FORMAT = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2"
+"""As small as by the usual level and version, a sixth less time to write and to read."""
 _SYSTEM = ("known_at", "day", "known_day", "gone_day", "local_second", "fragment")
 
 
@@ -140,8 +142,9 @@ class Scope:
         """
         rows = f"read_parquet({file_list(self.staged)}, hive_partitioning = false)"
         con.execute(f"CREATE OR REPLACE TEMP VIEW input AS SELECT *, NULL::INTEGER AS gone_day FROM {rows}")
-        counted = con.execute(f"SELECT count(*), count(DISTINCT hash({self._key})) FROM input").fetchone()
-        taken, keys = counted or (0, 0)
+        taken, keys, content, one, other = con.execute(
+            f"SELECT count(*), count(DISTINCT hash({self._key})), sum(content), min(source), max(source) FROM input"
+        ).fetchall()[0]
         once = "input"
         if taken > keys:
             once = "single"
@@ -156,7 +159,10 @@ class Scope:
                 "FROM best"
             )
         con.execute(f"CREATE OR REPLACE TEMP VIEW given AS FROM {once}")
-        sums = con.execute("SELECT source, count(*), sum(content) FROM given GROUP BY source ORDER BY source").fetchall()
+        if once == "input" and one == other:  # a file a day, as most exports are: told already
+            sums = [(one, taken, content)]
+        else:
+            sums = con.execute("SELECT source, count(*), sum(content) FROM given GROUP BY source ORDER BY source").fetchall()
         changes.rows = sum(rows for _, rows, _ in sums)
         changes.duplicates = taken - changes.rows
         return sums
@@ -263,7 +269,7 @@ class Scope:
         self.out.parent.mkdir(parents=True, exist_ok=True)
         con.execute(
             f"COPY (SELECT {self._columns()} FROM {rows} ORDER BY {order}, {content}) "
-            f"TO {text(self.out)} (FORMAT parquet, COMPRESSION zstd)"
+            f"TO {text(self.out)} ({_FORMAT})"
         )
         cells = con.execute(
             f"SELECT day, known_day, gone_day, sum(n), sum(content) FROM ({self._cells(rows, content)}) GROUP BY ALL"

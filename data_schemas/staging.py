@@ -97,7 +97,7 @@ def _scan(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None:
     part = f"CASE WHEN rule > 0 THEN {_BAD} ELSE {scope} END AS part"
     rows = f"SELECT *, {content}, {part} FROM ({staged.plan.select(staged.view)})"
     folder.mkdir(parents=True)
-    con.execute(f"COPY ({rows}) TO {text(folder)} (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (part))")
+    con.execute(f"COPY ({rows}) TO {text(folder)} (FORMAT parquet, COMPRESSION snappy, PARQUET_VERSION v2, PARTITION_BY (part))")
 
 
 def _count(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None:

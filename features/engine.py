@@ -98,7 +98,8 @@ class DuckEngine(Engine):
         # Types as the expression says, not as DuckDB widens sums.
         self._run(f'create or replace temp table "{name}" ({columns})')
         self._run(f'insert into "{name}" {self._sql(expr)}')
-        return self._named(name)
+        shape = {column: kind.copy(nullable=True) for column, kind in expr.schema().items()}
+        return ops.DatabaseTable(name, ibis.schema(shape), self.con, ops.Namespace("temp", "main")).to_expr()
 
     def drop(self, *names: str) -> None:
         """Frees stored tables that are no longer read."""

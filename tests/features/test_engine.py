@@ -2,6 +2,7 @@
 
 import pandas as pd
 from hypothesis import given
+from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from data_schemas.settings import Settings
@@ -12,6 +13,7 @@ numbers = st.one_of(st.none(), st.integers(0, 4))
 events = st.lists(st.tuples(st.integers(0, 2), numbers, st.integers(0, 3)), min_size=1, max_size=40)
 
 
+@how(max_examples=40, deadline=None)
 @given(events)
 def test_lists_count_what_groups_count(rows):
     """Of each group how often each value occurs, and how many different callees each block has; nulls are no values."""
