@@ -267,10 +267,7 @@ class Scope:
         changes.file = self.out
         order = f"line_id, {quoted(self.table.event_time)}, {self._key}, known_at" if self.table.big else f"{self._key}, known_at"
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        con.execute(
-            f"COPY (SELECT {self._columns()} FROM {rows} ORDER BY {order}, {content}) "
-            f"TO {text(self.out)} ({_FORMAT})"
-        )
+        con.execute(f"COPY (SELECT {self._columns()} FROM {rows} ORDER BY {order}, {content}) TO {text(self.out)} ({_FORMAT})")
         cells = con.execute(
             f"SELECT day, known_day, gone_day, sum(n), sum(content) FROM ({self._cells(rows, content)}) GROUP BY ALL"
         ).fetchall()

@@ -20,7 +20,7 @@ import pandas as pd
 from data_schemas.lake import EditedLake, Lake
 from data_schemas.settings import Settings
 from features.build import batches_in, build_features
-from features.engine import DuckEngine, open_engine
+from features.engine import DuckEngine, open_local
 from features.feature import LONGEST, Feature
 from features.kept import Kept
 from features.refresh import open_days
@@ -46,8 +46,7 @@ def edited_days(
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=scratch))
     try:
         # The edit itself is a small job, whatever works out the features.
-        with open_engine(settings.model_copy(update={"engine": "duckdb"}), scratch) as engine:
-            assert isinstance(engine, DuckEngine)
+        with open_local(settings, scratch) as engine:
             yield EditedDays(engine, lake, settings, day, length, catalogue, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

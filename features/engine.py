@@ -193,15 +193,24 @@ def name_of(table: ir.Table) -> str:
 
 @contextmanager
 def open_engine(settings: Settings, scratch: Path | None = None) -> Iterator[Engine]:
-    """A fresh engine that spills to a folder of its own (below `scratch`, or the system's) and removes it at the end."""
-    if scratch is not None:
-        scratch.mkdir(parents=True, exist_ok=True)
+    """A fresh engine, the one that the settings name; it spills below `scratch`, or the system's folder, until its end."""
     if settings.engine == "spark":
         from features.spark import open_spark
 
+        if scratch is not None:
+            scratch.mkdir(parents=True, exist_ok=True)
         with open_spark(settings, scratch) as engine:
             yield engine
         return
+    with open_local(settings, scratch) as local:
+        yield local
+
+
+@contextmanager
+def open_local(settings: Settings, scratch: Path | None = None) -> Iterator[DuckEngine]:
+    """A fresh DuckDB whatever engine the settings name: for small jobs, such as what a report reads of the lake."""
+    if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
     spill = Path(tempfile.mkdtemp(prefix="bancast-spill-", dir=scratch))
     con = ibis.duckdb.connect(
         threads=settings.threads or os.cpu_count() or 1,

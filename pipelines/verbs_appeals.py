@@ -195,11 +195,11 @@ def _known(home: Path, as_of: date | None) -> Iterator[tuple[Known, Settings, da
     with work(home):
         from data_schemas.clock import day_number
         from data_schemas.settings import load_settings
-        from features.engine import open_engine
+        from features.engine import open_local
         from serving.known import Known
 
         settings = load_settings(home)
-        with open_engine(settings, files.scratch) as engine:
+        with open_local(settings, files.scratch) as engine:
             yield Known(engine, lake, day_number(day)), settings, day
 
 

@@ -17,7 +17,7 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.engine import open_engine
+from features.engine import open_local
 from serving.known import Known
 from serving.scored import EARLIER_DAYS, headline_of, horizons_of, scored_days
 
@@ -130,7 +130,7 @@ def _names(home: Home, settings: Settings, as_of: date, lake: Lake, lines: list[
     """Team, carrier and number pool of these lines, as they were known last."""
     if not lines:
         return {}
-    with open_engine(settings, home.scratch) as engine:
+    with open_local(settings, home.scratch) as engine:
         wanted = engine.rows("alerted", pd.DataFrame({"line_id": lines}))
         known = Known(engine, lake, day_number(as_of)).lines().semi_join(wanted, "line_id")
         frame = engine.frame(known.select("line_id", *NAMES)).astype(object)

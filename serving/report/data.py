@@ -19,7 +19,7 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.engine import open_engine
+from features.engine import open_local
 from serving.grades import GRADES
 from serving.known import Known
 from serving.report.extras import Extras, gather
@@ -108,7 +108,7 @@ def read_ranking(home: Home, settings: Settings, as_of: date, lake: Lake, scores
     headline = headline_of(horizons, settings)
     shown = min(len(lines), settings.report.most_lines)
     history = read_history(home, as_of, lines, headline)
-    with open_engine(settings, home.scratch) as engine:
+    with open_local(settings, home.scratch) as engine:
         known = Known(engine, lake, day_number(as_of))
         seen = Seen(known)
         lines = _known_of(lines, seen)

@@ -6,7 +6,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from data_schemas.settings import Settings
-from features.engine import DuckEngine, Engine, open_engine
+from features.engine import DuckEngine, Engine, open_local
 from features.tallies import Tally
 
 numbers = st.one_of(st.none(), st.integers(0, 4))
@@ -19,8 +19,7 @@ def test_lists_count_what_groups_count(rows):
     """Of each group how often each value occurs, and how many different callees each block has; nulls are no values."""
     frame = pd.DataFrame(rows, columns=["line", "callee", "second"]).astype({"callee": "Int64"})
     frame["block"] = (frame["callee"] // 2).mask(frame["callee"] == 4)  # a callee of no block
-    with open_engine(Settings()) as engine:
-        assert isinstance(engine, DuckEngine)
+    with open_local(Settings()) as engine:
         told = engine.rows("told", frame)
         tallies = {"seconds": Tally(told.second), "callees": Tally(told.callee), "blocks": Tally(told.block, of=told.callee)}
         sums = {"late": engine.total(told.second > 1), "callee_sum": engine.total(told.callee)}
@@ -35,6 +34,11 @@ def test_lists_count_what_groups_count(rows):
         assert found["blocks"] == sorted(placed["block"].value_counts())
         assert found["late"] == (own["second"] > 1).sum()
         assert (found["callee_sum"] or 0) == own["callee"].sum()
+
+
+def test_small_jobs_stay_on_this_machine_whatever_works_out_the_features():
+    with open_local(Settings(engine="spark")) as engine:
+        assert isinstance(engine, DuckEngine)
 
 
 def _sorted(frame, tallies):
