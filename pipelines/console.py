@@ -155,7 +155,9 @@ class _Plain:
     def __call__(self, stage: str, what: str, share: float) -> None:
         now = time.monotonic()
         if (stage, what) != self.last or now - self.told >= _EVERY_S:
-            print(f"{now - self.began:6.1f} s  {stage:<9} {100 * min(share, 1.0):3.0f} %  {what}", file=sys.stderr, flush=True)
+            line = f"{now - self.began:6.1f} s  {stage:<9} {100 * min(share, 1.0):3.0f} %  {what}\n"
+            sys.stderr.write(line)  # in one piece: print writes the end of a line by itself, and a signal may come in between
+            sys.stderr.flush()
             self.last, self.told = (stage, what), now
 
 
