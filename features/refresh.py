@@ -333,20 +333,17 @@ class _FiledDays(Days):
         place, before = self.place(source, "met"), 0.0
         for chunk, done in _chunks(days, rows, sum(rows.values()), MET_DAYS):
             first, last = chunk[0], chunk[-1]
-            now_rows = lake.read(engine.con, source, first, last)
-            then_rows = self._stored(f"{source}_none", source, first - LONGEST, first - 1)
+            spans = {"now": (first, last), "then": (first - LONGEST, first - 1)}
+            read = {name: self._stored(f"{source}_none", source, *span) for name, span in spans.items()}
+            values = {name: self._values(source, *span) for name, span in spans.items()} if kinds.few else {}
             ranges = self._ranges(ceil(sum(rows.get(day, 0) for day in range(first - LONGEST, last + 1)) / most))
             written = []
             for number, own in enumerate(ranges, 1):
-                raw, past = (
-                    engine.view(f"{source}_met_{name}", own(read)) for name, read in (("now", now_rows), ("then", then_rows))
-                )
-                if kinds.few:
+                raw, past = (engine.view(f"{source}_met_{name}", own(found)) for name, found in read.items())
+                if values:
                     lines = own(self.numbers).select("line")
-                    now, then = (
-                        engine.view(f"{source}_few_{name}", self._values(source, *span).semi_join(lines, "line"))
-                        for name, span in (("now", (first, last)), ("then", (first - LONGEST, first - 1)))
-                    )
+                    part = values if len(ranges) == 1 else {name: met.semi_join(lines, "line") for name, met in values.items()}
+                    now, then = (engine.view(f"{source}_few_{name}", met) for name, met in part.items())
                     few = (now, then)
                 written.append(self._saved(f"{source}-met", engine.again((source, "met"), work, place), chunk))
                 yield before + (done - before) * number / len(ranges)

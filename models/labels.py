@@ -14,7 +14,7 @@ import pandas as pd
 from data_schemas.clock import Clock, day_number
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.engine import Engine, open_engine
+from features.engine import Engine, open_local
 from features.localtime import local_day
 
 DELAY_QUANTILE = 0.99
@@ -37,7 +37,7 @@ class Outcomes:
 
 def read_outcomes(lake: Lake, settings: Settings, until: int) -> Outcomes:
     """The outcomes known strictly before local midnight `until` (a day number)."""
-    with open_engine(settings) as engine:
+    with open_local(settings) as engine:
         return outcomes_known(engine, lake, settings, until)
 
 

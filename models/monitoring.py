@@ -246,18 +246,18 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _bans(lake: Lake, settings: Settings) -> pd.DataFrame:
     """line_id and local day of every ban that stands."""
-    from features.engine import open_engine
+    from features.engine import open_local
 
-    with open_engine(settings) as engine:
+    with open_local(settings) as engine:
         rows = lake.read(engine.con, "bans")
         return engine.frame(rows.filter(rows.gone_day.isnull()).select("line_id", "day"))
 
 
 def _carriers(lake: Lake, settings: Settings) -> pd.Series:
     """line_id -> carrier, as it stands."""
-    from features.engine import open_engine
+    from features.engine import open_local
 
-    with open_engine(settings) as engine:
+    with open_local(settings) as engine:
         rows = lake.read(engine.con, "lines")
         frame = engine.frame(rows.filter(rows.gone_day.isnull()).select("line_id", "carrier"))
     return frame.drop_duplicates("line_id").set_index("line_id")["carrier"]
@@ -265,9 +265,9 @@ def _carriers(lake: Lake, settings: Settings) -> pd.Series:
 
 def _deactivated(lake: Lake, settings: Settings) -> pd.Series:
     """line_id -> local day number on which the company gave the line up, for those it gave up."""
-    from features.engine import open_engine
+    from features.engine import open_local
 
-    with open_engine(settings) as engine:
+    with open_local(settings) as engine:
         rows = lake.read(engine.con, "lines")
         frame = engine.frame(
             rows.filter(rows.gone_day.isnull() & rows.deactivated_at.notnull()).select("line_id", "deactivated_at")

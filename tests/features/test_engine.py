@@ -45,12 +45,7 @@ def _sorted(frame, tallies):
     """line -> what was counted, lists in order, no list as an empty one."""
     found = {}
     for row in frame.to_dict("records"):
-        lists = {
-            name: sorted(row[name]) if isinstance(row[name], (list, tuple)) or hasattr(row[name], "__len__") else []
-            for name in tallies
-        }
-        found[row["line"]] = {
-            **{name: None if pd.isna(row[name]) else int(row[name]) for name in ("late", "callee_sum")},
-            **lists,
-        }
+        lists = {name: sorted(row[name]) if hasattr(row[name], "__len__") else [] for name in tallies}
+        sums = {name: None if pd.isna(row[name]) else int(row[name]) for name in ("late", "callee_sum")}
+        found[row["line"]] = {**sums, **lists}
     return found
