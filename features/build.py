@@ -15,14 +15,14 @@ from data_schemas.clock import Clock, day_date
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from features.catalogue import CATALOGUE
-from features.context import context, eligible, standing
-from features.engine import Engine, Work, name_of, open_engine
+from features.context import Standing, context, eligible, standing
+from features.engine import Engine, Work, open_engine
 from features.feature import LONGEST, Feature, Measure, Need, Presence
 from features.localtime import shifts
 from features.peers import with_peers
 from features.presence import window_counts
 from features.refresh import Days, open_days
-from features.windows import beside, fill, window_sums, with_longest
+from features.windows import fill, passing, window_sums, with_longest
 
 IDS = ("line_id", "carrier", "number_pool", "team")
 """What stands beside the features in each row, after as_of."""
@@ -59,8 +59,8 @@ def feature_batches(
 ) -> Iterator[pd.DataFrame]:
     """The table of `build_features` in parts of whole as_of days, ascending.
 
-    The days looked back on are worked out once, and kept for later builds (see `kept`). A part has about as many rows as the
-    engine's `batch_rows`, or one day: memory does not grow with the number of days.
+    The days looked back on are worked out once, and kept for later builds (see `kept`). A part has no more rows than the engine's
+    memory is meant for, or one day: memory does not grow with the number of days.
     """
     with open_engine(settings, scratch) as engine:
         yield from batches_in(engine, lake, settings, days, progress, catalogue, scratch)
@@ -80,34 +80,56 @@ def batches_in(
     tell = progress or (lambda step, share: None)
     if not wanted:
         raise ValueError("build_features needs at least one as_of day")
-    asked = [feature.asked for feature in catalogue]
-    needs = with_longest({need for one in asked for need in one.needs})
-    reads = {column for one in asked for column in one.reads}
-    known = {id(feature) for feature in CATALOGUE}
-    ours = all(id(feature) in known for feature in catalogue)  # formulas that are no others than those of this code
+    asked = _Asked(catalogue)
     tell("days of calls and messages", 0.0)
     done = lambda share: tell("days of calls and messages", _DAYS_SHARE * share)  # noqa: E731
-    with open_days(engine, lake, settings, wanted, needs, scratch, done) as past:
+    with open_days(engine, lake, settings, wanted, asked.needs, scratch, done) as past:
         clock, tables = Clock(settings.zone), standing(engine, lake)
-        here = engine.frame(eligible(tables.lines, engine.rows("snapshots", _as_of(wanted)), clock))
-        batches = _batches(wanted, dict(zip(here["as_of_day"], here["lines"], strict=True)), engine.batch_rows)
+        batches = [wanted]
+        if len(wanted) > 1:
+            here = engine.frame(eligible(tables.lines, engine.rows("snapshots", _as_of(wanted)), clock))
+            most = int(engine.batch_rows * settings.memory_gb)
+            batches = _batches(wanted, dict(zip(here["as_of_day"], here["lines"], strict=True)), most)
         for number, batch in enumerate(batches):
             tell("windows and formulas", _DAYS_SHARE + (1 - _DAYS_SHARE) * number / len(batches))
-            snapshots = engine.rows("snapshots", _as_of(batch))
-            seen = _look_back(past, batch)
-
-            def work() -> Work:
-                frame = context(engine, tables, clock, snapshots, past.numbers, reads)  # noqa: B023
-                windows, passing = _windows(engine, past, seen, snapshots, needs, frame)  # noqa: B023
-                return {"rows": _formulas(engine, windows, passing, needs, catalogue)}
-
-            # Batches of the same tables are the same work.
-            key = ("batch", *sorted(seen))
-            place = past.place(*key, shifts(clock), [feature.name for feature in catalogue]) if ours else None
-            table = engine.arrow(engine.again(key, work, place)["rows"])
-            engine.drop("windows_of_lines", "context", "peer_ranks")
-            yield _finished(table, [feature.name for feature in catalogue])
+            # Nothing here holds on to a part, nor to what it is made of, while the next one is made.
+            yield _part(engine, past, tables, clock, asked, batch)
     tell("done", 1.0)
+
+
+class _Asked:
+    """What the features of a catalogue read, and whether they are all of this code's: then statements are kept for them."""
+
+    def __init__(self, catalogue: Sequence[Feature]) -> None:
+        asked = [feature.asked for feature in catalogue]
+        self.catalogue, self.names = catalogue, [feature.name for feature in catalogue]
+        self.needs = with_longest({need for one in asked for need in one.needs})
+        self.reads = {column for one in asked for column in one.reads}
+        known = {id(feature) for feature in CATALOGUE}
+        self.ours = all(id(feature) in known for feature in catalogue)
+
+
+def _part(engine: Engine, past: Days, tables: Standing, clock: Clock, asked: _Asked, batch: list[int]) -> pd.DataFrame:
+    """The rows of some as_of days."""
+    snapshots = engine.rows("snapshots", _as_of(batch))
+    seen = _look_back(past, batch)
+
+    def run(name: str, work: Callable[[], Work]) -> Work:
+        key = (name, *sorted(seen))  # batches of the same tables are the same work
+        return engine.again(key, work, past.place(*key, shifts(clock), asked.names) if asked.ours else None)
+
+    def windows() -> Work:
+        frame = context(engine, tables, clock, snapshots, past.numbers, asked.reads)
+        parts = _windows(engine, past, seen, snapshots, asked.needs)
+        return {"frame": frame, **{f"part {number}": part for number, part in enumerate(parts)}}
+
+    frame, *parts = run("windows", windows).values()
+    table = engine.joined("windows_of_lines", frame, parts, _AT)
+    engine.drop("context", *[name for source in SOURCES for name in passing(source)])
+    rows = run("formulas", lambda: {"rows": _formulas(engine, table, asked.needs, asked.catalogue)})["rows"]
+    values = engine.arrow(rows)
+    engine.drop("windows_of_lines", "peer_ranks")
+    return _finished(values, asked.names)
 
 
 def _as_of(days: list[int]) -> pd.DataFrame:
@@ -145,11 +167,9 @@ def _windows(
     seen: dict[str, tuple[ir.Table, ...]],
     snapshots: ir.Table,
     needs: list[Need],
-    frame: ir.Table,
-) -> tuple[ir.Table, list[str]]:
-    """Every window beside the lines it belongs to, and the names of the tables it is read from."""
+) -> list[ir.Table]:
+    """Every window of every line that did something in it, in tables with a row a line and as_of day."""
     parts: list[ir.Table] = []
-    absent: list[Need] = []
     for source in SOURCES:
         own = [need for need in needs if need.what.source == source]
         counted = [need for need in own if isinstance(need.what, Measure)]
@@ -159,17 +179,14 @@ def _windows(
         present = [need for need in own if isinstance(need.what, Presence)]
         if present and met:
             parts += window_counts(engine, f"{source}_met", met[0], met[1], present, past.kinds[source].columns, snapshots)
-        absent += ([] if tiles else counted) + ([] if met else present)
-    table = beside(frame, *[(part, _AT) for part in parts])
-    passing = [name_of(part) for part in parts]
-    return table.mutate(**{need.column: ibis.null("int64") for need in absent}), passing
+    return parts
 
 
-def _formulas(engine: Engine, windows: ir.Table, passing: list[str], needs: list[Need], catalogue: Sequence[Feature]) -> ir.Table:
-    """Every formula over the windows of a batch, yet to be worked out; `passing`: stored tables that are not read after them."""
-    stored = engine.store("windows_of_lines", windows)
-    engine.drop(*passing)
-    filled = engine.view("filled", fill(engine, stored, needs))
+def _formulas(engine: Engine, windows: ir.Table, needs: list[Need], catalogue: Sequence[Feature]) -> ir.Table:
+    """Every formula over the windows of a batch's lines, yet to be worked out; no row of a table: no window of it."""
+    absent = [need.column for need in needs if need.column not in windows.columns]
+    whole = windows.mutate(**{column: ibis.null("int64") for column in absent})
+    filled = engine.view("filled", fill(engine, whole, needs))
     # Peers are all eligible lines, so nothing may be left out of the frame before.
     peered, answers = with_peers(engine, filled, catalogue)
     values = {feature.name: feature.value(peered, answers[feature.name]).cast("float32") for feature in catalogue}

@@ -53,7 +53,7 @@ class Standing:
 def standing(engine: Engine, lake: Lake) -> Standing:
     """Takes the small tables of a lake into the engine."""
     tables = ("lines", "bans", "policies")
-    return Standing(*[engine.store(f"known_{table}", lake.read(engine.con, table)) for table in tables])
+    return Standing(*[engine.known(lake, table) for table in tables])
 
 
 def members(lines: ir.Table, snapshots: ir.Table, clock: Clock) -> ir.Table:

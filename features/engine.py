@@ -10,15 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ibis
+import ibis.backends.duckdb  # here and not when the first engine is opened
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
+from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from data_schemas.sources import file_list, text
-from features.programs import Place
+from features.alongside import alongside
+from features.programs import Place, Program
 from features.tallies import Tally, by_groups, by_lists, summed
+from features.windows import beside
 
 Work = dict[str, ir.Table]
 """Tables that a piece of work leaves, by what they hold."""
@@ -27,11 +31,18 @@ Work = dict[str, ir.Table]
 class Engine:
     """A place to run table expressions and keep their results for the length of one build."""
 
-    batch_rows = 250_000
-    """Rows of the feature table that are worked out at a time."""
+    batch_rows = 100_000
+    """Rows of the feature table, for each GB of the engine's memory, that are worked out at a time."""
 
     def __init__(self, con: ibis.BaseBackend):
         self.con = con
+        self._known: dict[str, tuple[Lake, ir.Table]] = {}
+
+    def known(self, lake: Lake, table: str) -> ir.Table:
+        """A small table of a lake, taken into the engine once."""
+        if table not in self._known or self._known[table][0] is not lake:
+            self._known[table] = lake, self.store(f"known_{table}", lake.read(self.con, table))
+        return self._known[table][1]
 
     def store(self, name: str, expr: ir.Table) -> ir.Table:
         """Runs an expression once and returns the table of its rows."""
@@ -74,6 +85,16 @@ class Engine:
         """The sum of integers or of what is true; null where there is no value."""
         return value.cast("int64").sum().cast("int64")
 
+    def joined(self, name: str, frame: ir.Table, parts: Sequence[ir.Table], keys: tuple[str, str]) -> ir.Table:
+        """Stores a frame with the columns of tables that have at most one row for its keys, null where they have none.
+
+        keys: the small number of a line, and an as_of day.
+        """
+        stored = [(self.store(f"{name}_{number}", part), keys) for number, part in enumerate(parts)]
+        table = self.store(name, beside(frame, *stored))
+        self.drop(*[f"{name}_{number}" for number in range(len(stored))])
+        return table
+
     def again(self, key: object, work: Callable[[], Work], place: Place | None = None) -> Work:
         """The tables that `work` stores, from the tables and views that go by its names now; one key, one work.
 
@@ -86,8 +107,10 @@ class Engine:
 class DuckEngine(Engine):
     """DuckDB: one machine. Its tables go into files and come back."""
 
-    def __init__(self, con: ibis.BaseBackend):
+    def __init__(self, con: ibis.BaseBackend, threads: int = 1):
         super().__init__(con)
+        self._threads = threads
+        self._in_memory: set[str] = set()
         self._recorded: list[str] | None = None
         self._works: dict[object, tuple[list[str], Work]] = {}
         self._alive: list[ir.Table] = []
@@ -98,13 +121,16 @@ class DuckEngine(Engine):
         # Types as the expression says, not as DuckDB widens sums.
         self._run(f'create or replace temp table "{name}" ({columns})')
         self._run(f'insert into "{name}" {self._sql(expr)}')
-        shape = {column: kind.copy(nullable=True) for column, kind in expr.schema().items()}
-        return ops.DatabaseTable(name, ibis.schema(shape), self.con, ops.Namespace("temp", "main")).to_expr()
+        return self._shaped(name, expr.schema())
 
     def drop(self, *names: str) -> None:
         """Frees stored tables that are no longer read."""
         for name in names:
-            self._run(f'drop table if exists temp.main."{name}"')
+            if name in self._in_memory:
+                self._in_memory.remove(name)
+                self.con.con.unregister(name)
+            else:
+                self._run(f'drop table if exists temp.main."{name}"')
 
     def rows(self, name: str, frame: pd.DataFrame) -> ir.Table:
         """A small pandas frame as a table of the engine."""
@@ -116,7 +142,14 @@ class DuckEngine(Engine):
 
     def arrow(self, expr: ir.Table) -> pa.Table:
         """The rows of an expression as an Arrow table."""
-        return self.con.con.sql(self._sql(expr)).to_arrow_table()
+        if not self._in_memory:
+            return self.con.con.sql(self._sql(expr)).to_arrow_table()
+        # DuckDB doesn't know how large a table in memory is: joins keep the sides they were written with, the large one first.
+        self.con.raw_sql("set disabled_optimizers = 'build_side_probe_side'")
+        try:
+            return self.con.con.sql(self._sql(expr)).to_arrow_table()
+        finally:
+            self.con.raw_sql("reset disabled_optimizers")
 
     def scalar(self, expr: ir.Scalar) -> object:
         """The value of a scalar expression; None when it is null."""
@@ -125,7 +158,7 @@ class DuckEngine(Engine):
     def view(self, name: str, expr: ir.Table) -> ir.Table:
         """A name for the rows of an expression, which another `view` of the name changes for all that was built on it."""
         self._run(f'create or replace temp view "{name}" as {self._sql(expr)}')
-        return self._named(name)
+        return self._shaped(name, expr.schema())
 
     def counted(
         self, name: str, events: ir.Table, keys: Sequence[str], tallies: Mapping[str, Tally], **sums: ir.Value
@@ -137,13 +170,21 @@ class DuckEngine(Engine):
         """The sum of integers or of what is true; null where there is no value."""
         return summed(value)
 
+    def joined(self, name: str, frame: ir.Table, parts: Sequence[ir.Table], keys: tuple[str, str]) -> ir.Table:
+        """In memory and not in a table: to write hundreds of columns down and to join them takes several times as long."""
+        shape = ibis.schema({column: kind for table in (frame, *parts) for column, kind in table.schema().items()})
+        table = alongside(self.arrow(frame), map(self.arrow, parts), keys, 4 * self._threads)
+        self.con.con.register(name, table.cast(shape.to_pyarrow()))
+        self._in_memory.add(name)
+        return self._shaped(name, shape)
+
     def again(self, key: object, work: Callable[[], Work], place: Place | None = None) -> Work:
         """Runs `work` once and writes down its statements; after that they are run alone: expressions take long to work out."""
         if key in self._works:
             self._replay(self._works[key][0])
         elif place is not None and (program := place.find()) is not None:
             self._replay(program.statements)
-            self._works[key] = program.statements, {part: self._named(name) for part, name in program.leaves.items()}
+            self._works[key] = program.statements, {part: self._shaped(*leaf) for part, leaf in program.tables().items()}
         else:
             self._recorded = []
             try:
@@ -151,7 +192,7 @@ class DuckEngine(Engine):
             finally:
                 self._recorded = None
             if place is not None:
-                place.keep(self._works[key][0], {part: name_of(table) for part, table in self._works[key][1].items()})
+                place.keep(Program.of(*self._works[key]))
         return self._works[key][1]
 
     def save(self, expr: ir.Table, path: Path) -> None:
@@ -174,6 +215,11 @@ class DuckEngine(Engine):
     def _named(self, name: str) -> ir.Table:
         return self.con.table(name, database=("temp", "main"))
 
+    def _shaped(self, name: str, schema: ibis.Schema) -> ir.Table:
+        """What goes by a name, without asking for its columns."""
+        shape = ibis.schema({column: kind.copy(nullable=True) for column, kind in schema.items()})
+        return ops.DatabaseTable(name, shape, self.con, ops.Namespace("temp", "main")).to_expr()
+
     def _replay(self, statements: list[str]) -> None:
         for statement in statements:
             self.con.raw_sql(statement)
@@ -182,13 +228,6 @@ class DuckEngine(Engine):
         if self._recorded is not None:
             self._recorded.append(statement)
         self.con.raw_sql(statement)
-
-
-def name_of(table: ir.Table) -> str:
-    """The name by which a stored table or a view goes."""
-    op = table.op()
-    assert isinstance(op, ops.DatabaseTable)
-    return op.name
 
 
 @contextmanager
@@ -212,14 +251,15 @@ def open_local(settings: Settings, scratch: Path | None = None) -> Iterator[Duck
     if scratch is not None:
         scratch.mkdir(parents=True, exist_ok=True)
     spill = Path(tempfile.mkdtemp(prefix="bancast-spill-", dir=scratch))
+    threads = settings.threads or os.cpu_count() or 1
     con = ibis.duckdb.connect(
-        threads=settings.threads or os.cpu_count() or 1,
+        threads=threads,
         memory_limit=f"{settings.memory_gb * 0.75}GB",  # the rest is for what is handed over
         temp_directory=str(spill),
         preserve_insertion_order=False,
     )
     try:
-        yield DuckEngine(con)
+        yield DuckEngine(con, threads)
     finally:
         con.disconnect()
         shutil.rmtree(spill, ignore_errors=True)

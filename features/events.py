@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.engine import Engine
+from features.engine import Engine, Work
 from features.localtime import clock_seconds, second_of_clock
+from features.programs import Place
 from features.windows import NEVER
 
 _BASE = ("day", "known_day", "gone_day", "local_second")
@@ -29,7 +31,7 @@ def line_versions(engine: Engine, lake: Lake, numbers: ir.Table) -> ir.Table:
 
     The first version also stands for the days before it was known. Versions of a line do not overlap.
     """
-    rows = numbered(lake.read(engine.con, "lines"), numbers)
+    rows = numbered(engine.known(lake, "lines"), numbers)
     return engine.store("line_versions", versions(rows, "line", "carrier", "home_region"))
 
 
@@ -52,8 +54,15 @@ def permitted_hours(engine: Engine, lake: Lake, settings: Settings, first_day: i
 
     The newest policy in force and known on that day; the setting where there is none or it names no hours.
     """
-    lines, policies = lake.read(engine.con, "lines"), lake.read(engine.con, "policies")
-    days = ibis.range(first_day, last_day + 1).unnest().name("day").as_table().mutate(day=lambda t: t.day.cast("int32"))
+    days = engine.rows("days_of_hours", _days(first_day, last_day))
+    return _hours(engine.known(lake, "lines"), engine.known(lake, "policies"), days, settings)
+
+
+def _days(first: int, last: int) -> pd.DataFrame:
+    return pd.DataFrame({"day": pd.array(list(range(first, last + 1)), dtype="int32")})
+
+
+def _hours(lines: ir.Table, policies: ir.Table, days: ir.Table, settings: Settings) -> ir.Table:
     carriers = lines.select("carrier").distinct().cross_join(days)
     ruled = policies.select("carrier", "effective_at", "permitted_from", "permitted_to", "known_day", "gone_day", start="day")
     in_force = (
@@ -86,12 +95,11 @@ def outside(second: ir.NumericValue, opens: ir.NumericValue, closes: ir.NumericV
     return ~within
 
 
-def complainers(engine: Engine, lake: Lake, last_day: int) -> ir.Table:
+def complainers(complaints: ir.Table) -> ir.Table:
     """Who had complained, as it was known at the time: complainer, complained_at, until_day (exclusive).
 
     One row while some complaint of the callee stands; several only where all of them were taken back in between.
     """
-    complaints = lake.read(engine.con, "complaints", None, last_day)
     known = complaints.filter(complaints.callee_id.notnull()).select(
         "known_at", "known_day", complainer="callee_id", until=lambda t: t.gone_day.fill_null(NEVER).cast("int32")
     )
@@ -127,14 +135,32 @@ def of_lines(facts: ir.Table, lines: ir.Table) -> ir.Table:
 class Surroundings:
     """What stood around a call: the line's home region, the carrier's permitted hours, whether the callee had complained.
 
-    lines: from `line_versions`.
+    lines: from `line_versions`. place: where the statements are kept.
     """
 
-    def __init__(self, engine: Engine, lake: Lake, settings: Settings, lines: ir.Table, first_day: int, last_day: int):
+    def __init__(
+        self,
+        engine: Engine,
+        lake: Lake,
+        settings: Settings,
+        lines: ir.Table,
+        first_day: int,
+        last_day: int,
+        place: Place | None = None,
+    ):
         self._lines = lines
-        self._hours = engine.store("permitted_hours", permitted_hours(engine, lake, settings, first_day, last_day))
-        self._complained = engine.store("complainers", complainers(engine, lake, last_day))
+        known, policies = engine.known(lake, "lines"), engine.known(lake, "policies")
+        days = engine.rows("days_around", _days(first_day, last_day))
+        heard = engine.store("complaints_around", lake.read(engine.con, "complaints", None, last_day))
+
+        def work() -> Work:
+            hours = engine.store("permitted_hours", _hours(known, policies, days, settings))
+            return {"hours": hours, "complained": engine.store("complainers", complainers(heard))}
+
         hours = settings.features
+        made = engine.again(("around", hours.permitted_from, hours.permitted_to), work, place)
+        engine.drop("complaints_around")
+        self._hours, self._complained = made["hours"], made["complained"]
         self._default = clock_seconds(hours.permitted_from), clock_seconds(hours.permitted_to)
 
     def of_lines(self, facts: ir.Table) -> ir.Table:

@@ -106,7 +106,7 @@ def window_counts(
     """How many values each line met, or freshly met, in each window before each as_of.
 
     facts, odd: from `met_before`. columns: in the order of their numbers `what`. Returns, for each column that is needed, line,
-    as_of_day and a column a need.
+    as_of_day and a column a need, which are worked out when they are read.
     """
     until = facts.mutate(until=ibis.literal(NEVER, type="int32"))
     tables = []
@@ -115,19 +115,19 @@ def window_counts(
         if own:
             placed = spread(until.filter(until.what == what), snapshots).select(*_PLACED)
             placed = ibis.union(placed, _by_snapshot(odd.filter(odd.what == what), snapshots).select(*_PLACED))
-            counts = {need.column: _count(placed, need) for need in own}
-            tables.append(engine.store(f"{label}_{column}", placed.group_by("line", "as_of_day").aggregate(**counts)))
+            counts = {need.column: _count(engine, placed, need) for need in own}
+            tables.append(engine.view(f"{label}_{column}", placed.group_by("line", "as_of_day").aggregate(**counts)))
     return tables
 
 
-def _count(placed: ir.Table, need: Need) -> ir.IntegerValue:
+def _count(engine: Engine, placed: ir.Table, need: Need) -> ir.IntegerValue:
     """Values met in the window and not on an earlier day of it; fresh ones: on no day of the 28 before."""
     assert isinstance(need.what, Presence)
     inside = placed.segment <= WINDOWS.index(need.days)
     first = placed.before.isnull()
     if not need.what.fresh:
         first = first | (placed.before < placed.as_of_day - need.days)
-    return placed.n.sum(where=inside & first).cast("int64")
+    return engine.total(ibis.cases((inside & first, placed.n)))
 
 
 def _by_snapshot(odd: ir.Table, snapshots: ir.Table) -> ir.Table:

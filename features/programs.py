@@ -10,10 +10,13 @@ import hashlib
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
 
 import data_schemas
 from data_schemas.atomic import replacing
@@ -27,10 +30,21 @@ _held: OrderedDict[str, Program] = OrderedDict()
 
 @dataclass(frozen=True)
 class Program:
-    """Statements in order, and the names of the tables that they leave."""
+    """Statements in order, and the tables that they leave: the name of each, and its columns with their types."""
 
     statements: list[str]
     leaves: dict[str, str]
+    columns: dict[str, dict[str, str]]
+
+    @staticmethod
+    def of(statements: Sequence[str], leaves: Mapping[str, ir.Table]) -> Program:
+        """The program of statements that leave these tables."""
+        columns = {part: {name: str(kind) for name, kind in table.schema().items()} for part, table in leaves.items()}
+        return Program(list(statements), {part: table.op().name for part, table in leaves.items()}, columns)
+
+    def tables(self) -> dict[str, tuple[str, ibis.Schema]]:
+        """The name and the columns of each table that is left."""
+        return {part: (name, ibis.schema(self.columns[part])) for part, name in self.leaves.items()}
 
     @property
     def lasting(self) -> bool:
@@ -67,9 +81,8 @@ class Place:
             self._hold(program)
         return program
 
-    def keep(self, statements: list[str], leaves: Mapping[str, str]) -> None:
+    def keep(self, program: Program) -> None:
         """Keep a program, unless it is good for one build only; files of other code go."""
-        program = Program(list(statements), dict(leaves))
         if not program.lasting:
             return
         self._hold(program)

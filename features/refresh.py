@@ -105,7 +105,7 @@ def _standard() -> dict[str, Kinds]:
 
 def _ids(engine: Engine, lake: Lake, spans: dict[str, Iterable[tuple[int, int]]]) -> ir.Table:
     """Every line_id of the lines and complaints, and of the events of some spans of days."""
-    reads = [lake.read(engine.con, "lines"), lake.read(engine.con, "complaints")]
+    reads = [engine.known(lake, "lines"), lake.read(engine.con, "complaints")]
     reads += [lake.read(engine.con, source, *span) for source, found in spans.items() for span in found]
     return ibis.union(*[rows.select("line_id") for rows in reads], distinct=True)
 
@@ -224,7 +224,9 @@ class _FiledDays(Days):
             changed = self._judged_otherwise(lines, sorted(further.intersection(self._kept.days("calls"))))
             missing["calls"] = sorted({*missing["calls"], *changed})
             if missing["calls"]:
-                self._around = Surroundings(self._engine, self._lake, settings, lines, min(further), max(as_of) - 1)
+                hours = settings.features
+                place = self.place("around", hours.permitted_from, hours.permitted_to)
+                self._around = Surroundings(self._engine, self._lake, settings, lines, min(further), max(as_of) - 1, place)
         work = []
         for source in BIG:
             if missing[source]:
@@ -284,7 +286,7 @@ class _FiledDays(Days):
         if not paths or not days:
             return []
         tiles = self._engine.load("calls_judged", paths)
-        judged = tiles.select("line", "day", was_of="carrier", was_at="home_region").distinct()
+        judged = tiles.select("line", "day", was_of="carrier", was_at="home_region")
         now = of_lines(judged, lines)
         same = now.was_of.identical_to(now.carrier) & now.was_at.identical_to(now.home_region)
         changed = {int(day) for day in self._engine.frame(now.filter(~same).select("day").distinct())["day"]}

@@ -58,7 +58,8 @@ def window_sums(engine: Engine, label: str, facts: ir.Table, snapshots: ir.Table
     """The sum or the largest value of each measure needed, over each window before each as_of.
 
     facts: line, the three days and a column a measure. Returns, for each length of window, line, as_of_day and a column for
-    each need (null: no event). Facts of days that count in the same windows are added up first, once for all of these.
+    each need (null: no event), worked out when they are read; then `passing` may go. Facts of days that count in the same windows
+    are added up first, once for all of these.
     """
     when = engine.store(f"{label}_when", _when(facts, snapshots))
     place = when.as_of_day.cast("int64") * len(WINDOWS) + when.segment
@@ -70,7 +71,7 @@ def window_sums(engine: Engine, label: str, facts: ir.Table, snapshots: ir.Table
     sums = engine.store(
         f"{label}_together",
         together.group_by("line", "alike").aggregate(
-            **{_held(name, peak): _added(together[name], peak) for name, peak in sorted(columns)}
+            **{_held(name, peak): _added(engine, together[name], peak) for name, peak in sorted(columns)}
         ),
     )
     counted = when.join(alike, list(_DAYS)).select("alike", when.as_of_day, when.segment).distinct()
@@ -79,18 +80,23 @@ def window_sums(engine: Engine, label: str, facts: ir.Table, snapshots: ir.Table
         own = [need for need in needs if need.days == days]
         if own:
             placed = sums.join(counted.filter(counted.segment <= index).select("alike", "as_of_day"), "alike")
-            values = {need.column: _added(placed[_held(need.what.name, need.how == "peak")], need.how == "peak") for need in own}
-            parts.append(engine.store(f"{label}_windows_{days}", placed.group_by("line", "as_of_day").aggregate(**values)))
-    engine.drop(f"{label}_together", f"{label}_when", f"{label}_alike")
+            peaks = {need: need.how == "peak" for need in own}
+            values = {need.column: _added(engine, placed[_held(need.what.name, peak)], peak) for need, peak in peaks.items()}
+            parts.append(engine.view(f"{label}_windows_{days}", placed.group_by("line", "as_of_day").aggregate(**values)))
     return parts
+
+
+def passing(label: str) -> list[str]:
+    """The tables that `window_sums` stores for its result."""
+    return [f"{label}_{part}" for part in ("together", "when", "alike")]
 
 
 def _held(name: str, peak: bool) -> str:
     return f"{name}__{'max' if peak else 'sum'}"
 
 
-def _added(values: ir.IntegerValue, peak: bool) -> ir.IntegerValue:
-    return (values.max() if peak else values.sum()).cast("int64")
+def _added(engine: Engine, values: ir.IntegerValue, peak: bool) -> ir.IntegerValue:
+    return values.max().cast("int64") if peak else engine.total(values)
 
 
 def beside(frame: ir.Table, *parts: tuple[ir.Table, Sequence[str]]) -> ir.Table:

@@ -64,7 +64,7 @@ def test_parts_of_the_table_are_whole_days_and_together_the_table(monkeypatch):
     days = [FIRST + day for day in (8, 15, 22, 29, 36)]
     whole = build_features(lake, settings, days)
     rows = 2 * len(lake.frame("lines")["line_id"].unique())
-    monkeypatch.setattr(Engine, "batch_rows", rows)
+    monkeypatch.setattr(Engine, "batch_rows", rows / settings.memory_gb)
     told: list[float] = []
     parts = list(feature_batches(lake, settings, days, lambda step, share: told.append(share)))
     assert len(parts) > 2 and all(len(part) <= rows for part in parts)

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import ibis
 import pandas as pd
 import pytest
 
@@ -59,7 +60,7 @@ def kept(home: Path) -> list[Path]:
 @pytest.mark.parametrize("memory", [True, False], ids=["memory", "file"])
 def test_later_builds_run_the_statements_of_the_first(home: Path, recorded: list[str], memory: bool):
     build(home, 4)
-    assert "windows_of_lines" in recorded and kept(home)
+    assert "context" in recorded and kept(home)
     recorded.clear()
     if not memory:
         programs._held.clear()
@@ -69,7 +70,7 @@ def test_later_builds_run_the_statements_of_the_first(home: Path, recorded: list
     for path in kept(home):
         path.unlink()
     pd.testing.assert_frame_equal(table, build(home, 5), check_exact=True)
-    assert "windows_of_lines" in recorded, "what is kept can be lost"
+    assert "context" in recorded, "what is kept can be lost"
 
 
 def test_what_statements_follow_from_makes_other_ones(home: Path, recorded: list[str]):
@@ -77,11 +78,11 @@ def test_what_statements_follow_from_makes_other_ones(home: Path, recorded: list
     for changed in (FEW[1:], FEW[::-1]):
         recorded.clear()
         assert list(build(home, 5, changed).columns[5:]) == [feature.name for feature in changed]
-        assert "windows_of_lines" in recorded
+        assert "context" in recorded
     recorded.clear()
     hours = SETTINGS.model_copy(update={"features": SETTINGS.features.model_copy(update={"permitted_to": "11:00"})})
     build(home, 5, settings=hours)
-    assert "call_tiles" in recorded and "windows_of_lines" not in recorded
+    assert "call_tiles" in recorded and "context" not in recorded
 
 
 def test_formulas_of_another_hand_are_not_kept(home: Path, recorded: list[str]):
@@ -90,7 +91,7 @@ def test_formulas_of_another_hand_are_not_kept(home: Path, recorded: list[str]):
     recorded.clear()
     for _ in range(2):
         assert (build(home, 5, [own])[own.name] == 7).all()
-    assert recorded.count("windows_of_lines") == 2
+    assert recorded.count("context") == 2
 
 
 def test_files_of_other_code_go_and_broken_ones_are_made_anew(home: Path, recorded: list[str], monkeypatch: pytest.MonkeyPatch):
@@ -105,7 +106,7 @@ def test_files_of_other_code_go_and_broken_ones_are_made_anew(home: Path, record
     monkeypatch.setattr(programs, "_CODE", "another")
     recorded.clear()
     build(home, 5)
-    assert "windows_of_lines" in recorded
+    assert "context" in recorded
     assert not set(first) & set(kept(home)) and all(path.name.startswith("another") for path in kept(home))
 
 
@@ -119,19 +120,22 @@ def test_files_of_other_code_go_and_broken_ones_are_made_anew(home: Path, record
 )
 def test_statements_of_one_build_alone_are_not_kept(tmp_path: Path, statement: str):
     place = programs.Place(tmp_path, "work")
-    place.keep([statement], {})
+    place.keep(programs.Program([statement], {}, {}))
     assert place.find() is None and not os.listdir(tmp_path)
-    place.keep(["select 1"], {"rows": "a"})
-    assert place.find() == programs.Program(["select 1"], {"rows": "a"})
+    lasting = programs.Program(["select 1"], {"rows": "a"}, {"rows": {"line": "int32", "names": "array<string>"}})
+    place.keep(lasting)
+    programs._held.clear()
+    assert place.find() == lasting
+    assert place.find().tables() == {"rows": ("a", ibis.schema({"line": "int32", "names": "array<string>"}))}
 
 
 def test_memory_holds_so_many_programs_and_no_more(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(programs, "_MOST", 2)
     places = [programs.Place(None, number) for number in range(3)]
     for place in places[:2]:
-        place.keep(["select 1"], {})
+        place.keep(programs.Program(["select 1"], {}, {}))
     assert places[0].find()
-    places[2].keep(["select 1"], {})
+    places[2].keep(programs.Program(["select 1"], {}, {}))
     assert places[0].find() and places[2].find() and places[1].find() is None, "the one that was not asked for longest goes"
 
 
@@ -140,8 +144,10 @@ def test_a_batch_frees_what_its_formulas_do_not_read(home: Path, monkeypatch: py
     arrow = DuckEngine.arrow
 
     def watched(self, expr):
-        tables = self.con.raw_sql("select table_name from duckdb_tables() where temporary").fetchall()
-        left.append({name for (name,) in tables if name.endswith(("_windows", "_segments", "_record")) or "_met_" in name})
+        if expr.get_name() == "temp.main.feature_rows":
+            tables = self.con.raw_sql("select table_name from duckdb_tables() where temporary").fetchall()
+            passing = ("_together", "_when", "_alike", "_record")
+            left.append({name for (name,) in tables if name.endswith(passing) or "_met_" in name or name == "context"})
         return arrow(self, expr)
 
     monkeypatch.setattr(DuckEngine, "arrow", watched)
