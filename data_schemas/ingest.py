@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -93,7 +93,7 @@ class _Ingest:
 
     def __init__(self, home: Path, settings: Settings, known_at: datetime | None, progress: Progress) -> None:
         self.root = home / "lake"
-        self.home, self.settings, self.progress = home, settings, progress
+        self.home, self.settings, self._progress, self._most = home, settings, progress, 0.0
         now = datetime.now(UTC)
         self.known_at = known_at or now
         self.wall = WallClock(Clock(settings.zone), now)
@@ -102,6 +102,11 @@ class _Ingest:
         self.moves: list[tuple[Path, Path]] = []
         self.beside: dict[tuple[str, str], str] = {}
         self.stale: list[Path] = []
+
+    def progress(self, what: str, share: float) -> None:
+        """Tell how far the whole is; what is read a second time takes nothing back."""
+        self._most = max(self._most, share)
+        self._progress(what, self._most)
 
     def run(self, sources: Mapping[str, RawTable], part: bool) -> IngestReport:
         before = manifest.load(self.root)
@@ -123,8 +128,8 @@ class _Ingest:
             with self._engine() as con:
                 staged = self._stage(con, sources, key)
                 con.execute(f"SET temp_directory = {text(self.work / 'spill')}")
-                for place, table in enumerate(staged):
-                    self._merge(con, table, state, 0.5 + 0.45 * place / len(staged))
+                for table, (start, width) in zip(staged, _spans([table.rows_in for table in staged]), strict=True):
+                    self._merge(con, table, state, 0.5 + 0.45 * start, 0.45 * width)
                 self._notes(con, staged, state)
             if state.dump() != old:
                 self.progress("commit", 0.97)
@@ -143,7 +148,8 @@ class _Ingest:
         con.execute("SET temp_directory = ''")  # raw ids may not spill
         con.execute(f"SET TimeZone = {text(self.settings.zone)}")  # for files of which some give a zone and some do not
         con.execute("SET preserve_insertion_order = false")
-        con.execute("SET enable_progress_bar = false")
+        con.execute("SET enable_progress_bar_print = false")
+        con.execute("SET enable_progress_bar = true")  # for whoever watches
         con.execute("SET autoinstall_known_extensions = false")
         if self.settings.threads:
             con.execute(f"SET threads = {self.settings.threads}")
@@ -155,9 +161,14 @@ class _Ingest:
 
         staged = []
         given = [name for name in TABLES if name in sources]
-        for place, name in enumerate(given):
-            self.progress(f"read {name}", 0.5 * place / len(given))
-            table = staging.stage(con, sources[name], TABLES[name], self.wall, key, self.work / "stage" / name)
+        sizes = [sum(path.stat().st_size for path in sources[name].files) for name in given]
+        for name, (start, width) in zip(given, _spans(sizes), strict=True):
+
+            def tell(done: float, what: str = f"read {name}", start: float = start, width: float = width) -> None:
+                self.progress(what, 0.5 * (start + width * done))
+
+            tell(0.0)
+            table = staging.stage(con, sources[name], TABLES[name], self.wall, key, self.work / "stage" / name, tell)
             self._judge(con, table)
             files = [path for paths in table.scopes.values() for path in paths]
             contracts.judge(con, table.table, files, self.wall.now)
@@ -192,8 +203,8 @@ class _Ingest:
             f"the rows are in {kept}"
         )
 
-    def _merge(self, con: duckdb.DuckDBPyConnection, staged: Staged, state: Manifest, share: float) -> None:
-        """Work out and stage what changes in each scope of a table."""
+    def _merge(self, con: duckdb.DuckDBPyConnection, staged: Staged, state: Manifest, start: float, width: float) -> None:
+        """Work out and stage what changes in each scope of a table; start, width: which part of the whole that is."""
         name, table = staged.table.name, staged.table
         kept = state.tables.setdefault(name, TableState())
         kept.columns = [column for column in table.names if column in {*kept.columns, *staged.plan.present}]
@@ -212,7 +223,7 @@ class _Ingest:
         scopes = {scope: self._scope(staged, kept, scope, files) for scope, files in staged.scopes.items()}
         for place, (scope, changes) in enumerate(_merged(con, scopes)):
             if place % 16 == 0:
-                self.progress(f"merge {name}", share)
+                self.progress(f"merge {name}", start + width * place / len(scopes))
             for count in ("duplicates", "unchanged", "added", "replaced", "retracted"):
                 setattr(told, count, getattr(told, count) + getattr(changes, count))
             told.accepted += changes.rows
@@ -291,6 +302,12 @@ class _Ingest:
         self.report.changed = True
         for path in self.stale:
             path.unlink(missing_ok=True)
+
+
+def _spans(sizes: Sequence[int]) -> list[tuple[float, float]]:
+    """Where each of some pieces of work begins, and its part of the whole."""
+    whole = sum(sizes) or 1
+    return [(sum(sizes[:place]) / whole, size / whole) for place, size in enumerate(sizes)]
 
 
 def _merged(con: duckdb.DuckDBPyConnection, scopes: Mapping[str, merge.Scope]) -> Iterator[tuple[str, merge.Changes]]:

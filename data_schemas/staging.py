@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,11 +22,14 @@ from data_schemas.manifest import WHOLE
 from data_schemas.merge import row_hash
 from data_schemas.sources import REJECT_ERRORS, RawTable, file_list, first_line, quoted, text
 from data_schemas.tables import Table
+from data_schemas.watching import watched
 
 _BAD = "-1"
 """The partition of rows that broke a rule."""
 BROKEN_LINE = Rule("", "is a broken line (too many or too few fields, or a stray quote)")
 _BROKEN = "broken_lines"
+_IDS_SHARE = 0.4
+"""Part of a scan's time that goes into the ids before it."""
 
 
 @dataclass
@@ -56,8 +60,16 @@ class Staged:
         return sum(self.quarantined.values())
 
 
-def stage(con: duckdb.DuckDBPyConnection, raw: RawTable, table: Table, wall: WallClock, key: CalleeKey, folder: Path) -> Staged:
-    """Scan a source once into `folder`.
+def stage(
+    con: duckdb.DuckDBPyConnection,
+    raw: RawTable,
+    table: Table,
+    wall: WallClock,
+    key: CalleeKey,
+    folder: Path,
+    tell: Callable[[float], None],
+) -> Staged:
+    """Scan a source once into `folder`; `tell` hears which part of that is done.
 
     Raises BadInput when it cannot be read, lacks a required column or has a type that cannot fit.
     """
@@ -74,12 +86,15 @@ def stage(con: duckdb.DuckDBPyConnection, raw: RawTable, table: Table, wall: Wal
     personal = tuple(name for name in made.present if table.column(name).personal)
     # One way after the other, for where memory does not hold the ids.
     ways = [hashed_view, passing_view] if personal else [lambda *_: view]
+    first = _IDS_SHARE if personal else 0.0
     for hashed in ways:
         try:
-            staged = Staged(raw, made, hashed(con, key, view, columns, personal, checks.has_block(table)))
+            with watched(con, lambda done: tell(first * done)):
+                staged = Staged(raw, made, hashed(con, key, view, columns, personal, checks.has_block(table)))
             con.execute(f"DROP TABLE IF EXISTS {REJECT_ERRORS}")  # broken lines are met again in the scan that counts
             con.execute("DROP TABLE IF EXISTS reject_scans")
-            _scan(con, staged, folder)
+            with watched(con, lambda done: tell(first + (1 - first) * done)):
+                _scan(con, staged, folder)
         except duckdb.OutOfMemoryException:
             shutil.rmtree(folder, ignore_errors=True)
         except duckdb.Error as error:

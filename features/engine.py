@@ -129,6 +129,7 @@ class DuckEngine(Engine):
             if name in self._in_memory:
                 self._in_memory.remove(name)
                 self.con.con.unregister(name)
+                self.con.raw_sql("reset disabled_optimizers")
             else:
                 self._run(f'drop table if exists temp.main."{name}"')
 
@@ -142,14 +143,7 @@ class DuckEngine(Engine):
 
     def arrow(self, expr: ir.Table) -> pa.Table:
         """The rows of an expression as an Arrow table."""
-        if not self._in_memory:
-            return self.con.con.sql(self._sql(expr)).to_arrow_table()
-        # DuckDB doesn't know how large a table in memory is: joins keep the sides they were written with, the large one first.
-        self.con.raw_sql("set disabled_optimizers = 'build_side_probe_side'")
-        try:
-            return self.con.con.sql(self._sql(expr)).to_arrow_table()
-        finally:
-            self.con.raw_sql("reset disabled_optimizers")
+        return self.con.con.sql(self._sql(expr)).to_arrow_table()
 
     def scalar(self, expr: ir.Scalar) -> object:
         """The value of a scalar expression; None when it is null."""
@@ -176,6 +170,8 @@ class DuckEngine(Engine):
         table = alongside(self.arrow(frame), map(self.arrow, parts), keys, 4 * self._threads)
         self.con.con.register(name, table.cast(shape.to_pyarrow()))
         self._in_memory.add(name)
+        # DuckDB doesn't know how large it is: until it is dropped, joins keep the sides they are written with, large ones first.
+        self.con.raw_sql("set disabled_optimizers = 'build_side_probe_side'")
         return self._shaped(name, shape)
 
     def again(self, key: object, work: Callable[[], Work], place: Place | None = None) -> Work:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import zip_longest
 from math import ceil
 from pathlib import Path
 
@@ -31,7 +32,7 @@ BIG = ("calls", "messages")
 """Event tables kept by day; the others are small."""
 CHUNK_ROWS = 1_000_000
 """Events, for each GB of the engine's memory, that are worked on at a time."""
-MET_ROWS = 8_000_000
+MET_ROWS = 5_000_000
 """Records, for each GB of the engine's memory, that are looked up at a time, with those of the days before."""
 PROGRAMS = "programs"
 """The folder of kept statements, beside the kept days."""
@@ -311,7 +312,10 @@ class _FiledDays(Days):
 
         hours = self._settings.features
         place = self.place(source, "days", hours.permitted_from, hours.permitted_to)
-        for chunk, done in _chunks(days, self._lake.rows(source), int(CHUNK_ROWS * self._settings.memory_gb)):
+        chunks = list(_chunks(days, self._lake.rows(source), int(CHUNK_ROWS * self._settings.memory_gb)))
+        for (chunk, done), following in zip_longest(chunks, chunks[1:]):
+            if following:
+                self._lake.ahead(source, following[0][0], following[0][-1])
             raw = engine.view(f"{source}_chunk", self._lake.read(engine.con, source, chunk[0], chunk[-1]))
             self._kept.put(source, chunk, keys[0], self._saved(source, engine.again((source, "days"), work, place), chunk))
             yield done

@@ -104,6 +104,9 @@ class MemoryLake:
     def known_state(self, table: str):
         return lambda day: 0
 
+    def ahead(self, table: str, first_day: int, last_day: int) -> None:
+        """Nothing is fetched from a disk."""
+
     def frame(self, table: str) -> pd.DataFrame:
         schema = ibis.schema(SCHEMAS[table] | SYSTEM)
         frame = pd.DataFrame(self.tables.get(table, []), columns=list(schema.names), dtype=object)
