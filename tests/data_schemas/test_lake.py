@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+import duckdb
 import ibis
 import pytest
 
@@ -38,6 +41,19 @@ def test_days_bound_what_is_read_of_big_and_small_tables(tmp_path):
     assert days("calls", FIRST + 4) == [FIRST + 4] and days("calls", None, FIRST) == [FIRST]
     assert days("complaints", FIRST + 1) == [FIRST + 1] and days("complaints", FIRST + 2, FIRST + 9) == []
     assert len(lake.files("calls", FIRST + 1, FIRST + 3)) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system takes no hints")
+def test_a_hint_asks_the_disk_for_the_files_of_these_days_and_leaves_lost_ones_to_whoever_reads(tmp_path, monkeypatch):
+    load(write(tmp_path / "in", small(days=5)), tmp_path / "home")
+    lake = disk.lake_of(tmp_path / "home")
+    asked: list[str] = []
+    monkeypatch.setattr("os.posix_fadvise", lambda file, *_: asked.append(os.readlink(f"/proc/self/fd/{file}")))
+    lake.files("calls", FIRST + 2, FIRST + 2)[0].unlink()
+    lake.ahead("calls", FIRST + 1, FIRST + 3)
+    assert asked == [str(path.resolve()) for day in (1, 3) for path in lake.files("calls", FIRST + day, FIRST + day)]
+    with pytest.raises(duckdb.IOException, match="No files found"):
+        lake.read(ibis.duckdb.connect(), "calls", FIRST + 1, FIRST + 3).count().to_pyarrow()
 
 
 def test_a_lake_is_read_as_it_stood_when_it_was_opened(tmp_path):
