@@ -108,6 +108,16 @@ class _Ingest:
         self._most = max(self._most, share)
         self._progress(what, self._most)
 
+    def _telling(self, steps: Sequence[tuple[str, int]], start: float, end: float) -> Iterator[Callable[[float], None]]:
+        """For each of some steps and its size, what tells how far it is; together they go from `start` to `end` of the whole."""
+        each = (end - start) / (sum(size for _, size in steps) or 1)
+        for what, size in steps:
+            yield self._step(what, start, each * size)
+            start += each * size
+
+    def _step(self, what: str, start: float, width: float) -> Callable[[float], None]:
+        return lambda done: self.progress(what, start + width * done)
+
     def run(self, sources: Mapping[str, RawTable], part: bool) -> IngestReport:
         before = manifest.load(self.root)
         if not (part and before):
@@ -128,8 +138,9 @@ class _Ingest:
             with self._engine() as con:
                 staged = self._stage(con, sources, key)
                 con.execute(f"SET temp_directory = {text(self.work / 'spill')}")
-                for table, (start, width) in zip(staged, _spans([table.rows_in for table in staged]), strict=True):
-                    self._merge(con, table, state, 0.5 + 0.45 * start, 0.45 * width)
+                steps = [(f"merge {table.table.name}", table.rows_in) for table in staged]
+                for table, tell in zip(staged, self._telling(steps, 0.5, 0.95), strict=True):
+                    self._merge(con, table, state, tell)
                 self._notes(con, staged, state)
             if state.dump() != old:
                 self.progress("commit", 0.97)
@@ -161,12 +172,8 @@ class _Ingest:
 
         staged = []
         given = [name for name in TABLES if name in sources]
-        sizes = [sum(path.stat().st_size for path in sources[name].files) for name in given]
-        for name, (start, width) in zip(given, _spans(sizes), strict=True):
-
-            def tell(done: float, what: str = f"read {name}", start: float = start, width: float = width) -> None:
-                self.progress(what, 0.5 * (start + width * done))
-
+        steps = [(f"read {name}", sum(path.stat().st_size for path in sources[name].files)) for name in given]
+        for name, tell in zip(given, self._telling(steps, 0.0, 0.5), strict=True):
             tell(0.0)
             table = staging.stage(con, sources[name], TABLES[name], self.wall, key, self.work / "stage" / name, tell)
             self._judge(con, table)
@@ -203,8 +210,8 @@ class _Ingest:
             f"the rows are in {kept}"
         )
 
-    def _merge(self, con: duckdb.DuckDBPyConnection, staged: Staged, state: Manifest, start: float, width: float) -> None:
-        """Work out and stage what changes in each scope of a table; start, width: which part of the whole that is."""
+    def _merge(self, con: duckdb.DuckDBPyConnection, staged: Staged, state: Manifest, tell: Callable[[float], None]) -> None:
+        """Work out and stage what changes in each scope of a table; `tell` hears which part of that is done."""
         name, table = staged.table.name, staged.table
         kept = state.tables.setdefault(name, TableState())
         kept.columns = [column for column in table.names if column in {*kept.columns, *staged.plan.present}]
@@ -223,7 +230,7 @@ class _Ingest:
         scopes = {scope: self._scope(staged, kept, scope, files) for scope, files in staged.scopes.items()}
         for place, (scope, changes) in enumerate(_merged(con, scopes)):
             if place % 16 == 0:
-                self.progress(f"merge {name}", start + width * place / len(scopes))
+                tell(place / len(scopes))
             for count in ("duplicates", "unchanged", "added", "replaced", "retracted"):
                 setattr(told, count, getattr(told, count) + getattr(changes, count))
             told.accepted += changes.rows
@@ -302,12 +309,6 @@ class _Ingest:
         self.report.changed = True
         for path in self.stale:
             path.unlink(missing_ok=True)
-
-
-def _spans(sizes: Sequence[int]) -> list[tuple[float, float]]:
-    """Where each of some pieces of work begins, and its part of the whole."""
-    whole = sum(sizes) or 1
-    return [(sum(sizes[:place]) / whole, size / whole) for place, size in enumerate(sizes)]
 
 
 def _merged(con: duckdb.DuckDBPyConnection, scopes: Mapping[str, merge.Scope]) -> Iterator[tuple[str, merge.Changes]]:

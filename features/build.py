@@ -113,10 +113,11 @@ def _part(engine: Engine, past: Days, tables: Standing, clock: Clock, asked: _As
     """The rows of some as_of days."""
     snapshots = engine.rows("snapshots", _as_of(batch))
     seen = _look_back(past, batch)
+    made_of = (shifts(clock), asked.names)
 
     def run(name: str, work: Callable[[], Work]) -> Work:
         key = (name, *sorted(seen))  # batches of the same tables are the same work
-        return engine.again(key, work, past.place(*key, shifts(clock), asked.names) if asked.ours else None)
+        return engine.again(key, work, past.place(*key, *made_of) if asked.ours else None)
 
     def windows() -> Work:
         frame = context(engine, tables, clock, snapshots, past.numbers, asked.reads)

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ibis
-import ibis.backends.duckdb  # here and not when the first engine is opened
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
@@ -129,7 +128,8 @@ class DuckEngine(Engine):
             if name in self._in_memory:
                 self._in_memory.remove(name)
                 self.con.con.unregister(name)
-                self.con.raw_sql("reset disabled_optimizers")
+                if not self._in_memory:
+                    self.con.raw_sql("reset disabled_optimizers")
             else:
                 self._run(f'drop table if exists temp.main."{name}"')
 
@@ -168,7 +168,7 @@ class DuckEngine(Engine):
         """In memory and not in a table: to write hundreds of columns down and to join them takes several times as long."""
         shape = ibis.schema({column: kind for table in (frame, *parts) for column, kind in table.schema().items()})
         table = alongside(self.arrow(frame), map(self.arrow, parts), keys, 4 * self._threads)
-        self.con.con.register(name, table.cast(shape.to_pyarrow()))
+        self.con.con.register(name, table)
         self._in_memory.add(name)
         # DuckDB doesn't know how large it is: until it is dropped, joins keep the sides they are written with, large ones first.
         self.con.raw_sql("set disabled_optimizers = 'build_side_probe_side'")
@@ -199,7 +199,7 @@ class DuckEngine(Engine):
         """Parquet files of the same columns as one table."""
         files = file_list(paths)
         self.con.raw_sql(f'create or replace temp view "{name}" as from read_parquet({files}, hive_partitioning = false)')
-        return self._named(name)
+        return self.con.table(name, database=("temp", "main"))
 
     def _sql(self, expr: ir.Table) -> str:
         """The statement of an expression; what it holds in memory (as a table of the lake without rows is) can then be read."""
@@ -207,9 +207,6 @@ class DuckEngine(Engine):
             self._alive.append(expr)  # what it holds in memory goes with it
         self.con._run_pre_execute_hooks(expr)
         return str(self.con.compile(expr))
-
-    def _named(self, name: str) -> ir.Table:
-        return self.con.table(name, database=("temp", "main"))
 
     def _shaped(self, name: str, schema: ibis.Schema) -> ir.Table:
         """What goes by a name, without asking for its columns."""
@@ -226,14 +223,19 @@ class DuckEngine(Engine):
         self.con.raw_sql(statement)
 
 
+def own_folder(prefix: str, scratch: Path | None) -> Path:
+    """A fresh folder below `scratch`, which is made if need be, or the system's folder."""
+    if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=scratch))
+
+
 @contextmanager
 def open_engine(settings: Settings, scratch: Path | None = None) -> Iterator[Engine]:
     """A fresh engine, the one that the settings name; it spills below `scratch`, or the system's folder, until its end."""
     if settings.engine == "spark":
         from features.spark import open_spark
 
-        if scratch is not None:
-            scratch.mkdir(parents=True, exist_ok=True)
         with open_spark(settings, scratch) as engine:
             yield engine
         return
@@ -244,9 +246,7 @@ def open_engine(settings: Settings, scratch: Path | None = None) -> Iterator[Eng
 @contextmanager
 def open_local(settings: Settings, scratch: Path | None = None) -> Iterator[DuckEngine]:
     """A fresh DuckDB whatever engine the settings name: for small jobs, such as what a report reads of the lake."""
-    if scratch is not None:
-        scratch.mkdir(parents=True, exist_ok=True)
-    spill = Path(tempfile.mkdtemp(prefix="bancast-spill-", dir=scratch))
+    spill = own_folder("bancast-spill-", scratch)
     threads = settings.threads or os.cpu_count() or 1
     con = ibis.duckdb.connect(
         threads=threads,

@@ -54,12 +54,8 @@ def permitted_hours(engine: Engine, lake: Lake, settings: Settings, first_day: i
 
     The newest policy in force and known on that day; the setting where there is none or it names no hours.
     """
-    days = engine.rows("days_of_hours", _days(first_day, last_day))
+    days = ibis.range(first_day, last_day + 1).unnest().name("day").as_table().mutate(day=lambda t: t.day.cast("int32"))
     return _hours(engine.known(lake, "lines"), engine.known(lake, "policies"), days, settings)
-
-
-def _days(first: int, last: int) -> pd.DataFrame:
-    return pd.DataFrame({"day": pd.array(list(range(first, last + 1)), dtype="int32")})
 
 
 def _hours(lines: ir.Table, policies: ir.Table, days: ir.Table, settings: Settings) -> ir.Table:
@@ -150,7 +146,8 @@ class Surroundings:
     ):
         self._lines = lines
         known, policies = engine.known(lake, "lines"), engine.known(lake, "policies")
-        days = engine.rows("days_around", _days(first_day, last_day))
+        span = pd.array(list(range(first_day, last_day + 1)), dtype="int32")
+        days = engine.rows("days_around", pd.DataFrame({"day": span}))  # a table: kept statements name no day
         heard = engine.store("complaints_around", lake.read(engine.con, "complaints", None, last_day))
 
         def work() -> Work:

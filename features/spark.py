@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 
 from data_schemas.errors import BadInput
 from data_schemas.settings import Settings
-from features.engine import Engine
+from features.engine import Engine, own_folder
 
 _LOCAL_PARTITIONS = 4
 """Partitions of a shuffle on one machine; Spark's 200 are for a cluster and cost seconds a step here."""
@@ -116,7 +115,7 @@ def open_spark(settings: Settings, scratch: Path | None) -> Iterator[Engine]:
     except ImportError:
         raise BadInput("setting `engine`: spark needs PySpark; install bancast[spark], or set it to duckdb") from None
     running = SparkSession.getActiveSession()
-    folder = Path(tempfile.mkdtemp(prefix="bancast-spark-", dir=scratch)).resolve()
+    folder = own_folder("bancast-spark-", scratch).resolve()
     try:
         # New sessions share the machine, not the names of views nor the settings.
         started = running or _started(SparkSession, settings, folder)
