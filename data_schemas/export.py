@@ -70,6 +70,9 @@ def page() -> str:
         "- A row that breaks a rule goes to quarantine with the rule and the source row, and the run goes on. Of rows with the "
         "same key one stays. Rows in = accepted + duplicates + quarantined, always. Past `max_bad_share` ingest stops and the "
         "lake is as it was.",
+        "- Deliveries may overlap, and a file of corrections may hold those alone: what stands already stays. Calls and messages "
+        "of a day delivered anew (it has more than two thirds of the rows that an earlier delivery brought) are retracted where "
+        "it no longer has them, from the day of that ingest on, and a note says how many; `ingest.retract = false` retracts none.",
         "- An event after the moment of ingest breaks a rule (a policy may be announced ahead of its day).",
         "- Columns beyond these are kept aside, named, and not used.",
         "- Personal ids are replaced with a keyed hash (BLAKE2b) as they are read; no raw one is written.",

@@ -227,7 +227,8 @@ class _Ingest:
                 names.append(file)
                 self.moves.append((self.work / "beside" / name / kind / file, self.root / kind / name / file))
         days: set[int] = set()
-        scopes = {scope: self._scope(staged, kept, scope, files) for scope, files in staged.scopes.items()}
+        spans = staging.spans(con, staged) if table.big and any(scope in kept.files for scope in staged.scopes) else {}
+        scopes = {scope: self._scope(staged, kept, scope, files, spans) for scope, files in staged.scopes.items()}
         for place, (scope, changes) in enumerate(_merged(con, scopes)):
             if place % 16 == 0:
                 tell(place / len(scopes))
@@ -237,7 +238,9 @@ class _Ingest:
             days |= self._record(kept, name, scope, changes)
         told.days = [day_date(day).isoformat() for day in sorted(days)]
 
-    def _scope(self, staged: Staged, kept: TableState, scope: str, files: list[Path]) -> merge.Scope:
+    def _scope(
+        self, staged: Staged, kept: TableState, scope: str, files: list[Path], spans: Mapping[str, tuple[int, int]]
+    ) -> merge.Scope:
         name = staged.table.name
         return merge.Scope(
             table=staged.table,
@@ -248,6 +251,8 @@ class _Ingest:
             known_us=int(self.known_at.timestamp()) * 1_000_000 + self.known_at.microsecond,
             out=self.work / "new" / name / f"{scope}.parquet",
             silent=tuple(column for column in merge.FILLED_LATER.get(name, ()) if column in staged.plan.missing),
+            spans=spans,
+            retract=self.settings.ingest.retract,
         )
 
     def _record(self, kept: TableState, name: str, scope: str, changes: merge.Changes) -> set[int]:

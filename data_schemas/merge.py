@@ -8,6 +8,7 @@ FILLED_LATER.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,9 @@ version stays and is known since it was."""
 SHOWS_WITH: dict[str, dict[str, str]] = {"bans": {"appeal_won": "lifted_at"}}
 """Of these, the columns without a time of their own: each shows with another one. Told after that one was, it is a correction."""
 WHOLE_DAY = 0.75
-"""Share of a day's stretch of calls from which an input without corrections counts as the whole day."""
+"""Share of the stretch of an earlier input from which an input of one day counts as that day anew."""
+MOST_ROWS = 2 / 3
+"""Share of the rows of an earlier input beyond which an input that holds them is that input anew, and not some corrections to it."""
 _FORMAT = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2"
 """As small as by the usual level and version, a sixth less time to write and to read."""
 _SYSTEM = ("known_at", "day", "known_day", "gone_day", "local_second", "fragment")
@@ -58,6 +61,7 @@ class Scope:
     staged, live: files of the input's good rows and of the lake. seen: fragments of the scope in the manifest.
     known_us: when a correction became known, microseconds since the epoch. out: where a new file is written.
     silent: columns of FILLED_LATER that the input does not have at all: it says nothing of them.
+    spans: source -> the first and the last scope of which it has rows. retract: whether rows that an input lacks may be retracted.
     """
 
     table: Table
@@ -68,6 +72,8 @@ class Scope:
     known_us: int
     out: Path
     silent: tuple[str, ...] = ()
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    retract: bool = True
 
     @property
     def _fills(self) -> tuple[str, ...]:
@@ -121,7 +127,7 @@ class Scope:
                 f"{row_hash(self.table)} AS content FROM read_parquet({file_list(self.live)}, hive_partitioning = false)"
             )
         if self.live and _count(con, f"FROM fresh SEMI JOIN live USING ({self._key})"):
-            self._compare(con, changes)
+            self._compare(con, changes, [source for source, _, _ in sums])
             if not (changes.added or changes.replaced or changes.retracted):
                 return changes
             changes.rewritten = True
@@ -167,8 +173,8 @@ class Scope:
         changes.duplicates = taken - changes.rows
         return sums
 
-    def _compare(self, con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
-        """The versions from now on, as `merged`."""
+    def _compare(self, con: duckdb.DuckDBPyConnection, changes: Changes, sources: list[str]) -> None:
+        """The versions from now on, as `merged`; sources: those of the input's rows."""
         same_key = self._same_key("f", "l")
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE latest AS FROM live SEMI JOIN fresh USING ({self._key}) "
@@ -210,7 +216,7 @@ class Scope:
         changes.added = moved.get("added", 0)
         changes.replaced = moved.get("replaced", 0) + moved.get("filled", 0)
         changes.unchanged += moved.get("unchanged", 0)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE missing AS {self._missing(changes.replaced > 0)}")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE missing AS {self._missing(sources)}")
         changes.retracted = _count(con, "FROM missing")
         gone = self.wall.day(str(self.known_us))
         block = ("callee_block",) if has_block(self.table) else ()
@@ -236,29 +242,36 @@ class Scope:
             FROM versions v LEFT JOIN missing m USING ({self._key})"""
         )
 
-    def _missing(self, corrected: bool) -> str:
+    def _missing(self, sources: list[str]) -> str:
         """SQL of the keys that the input should hold and does not: they are retracted.
 
-        Only in a big table, only where the input overlaps what one earlier input brought, and only among what
-        became known on days that the input covers. An input that corrects nothing and covers less than WHOLE_DAY of
-        the time between that earlier input's first and last row may be a part of the day: then only within the
-        stretch of time that it covers.
+        Exports overlap, and a file of corrections holds little else, so a row that an input lacks says nothing by itself. It
+        does in a big table, for the rows of one earlier input (a fragment) of which this one holds more than MOST_ROWS, where
+        it reaches: between its first and its last row of the day, and beyond them where a source goes on to the day before or
+        after. A source of that day alone reaches over all of it when it covers WHOLE_DAY of the fragment's time, unless it is
+        a window that has moved on. And only rows that became known on days that the input covers.
         """
-        if not self.table.big:
+        if not (self.table.big and self.retract):
             return f"SELECT {self._key}, fragment FROM live WHERE false"
         own_day = self.wall.day(self._own_known_us("live"))
         us = f'epoch_us("{self.table.event_time}")'
-        overlapped = f"fragment IN (SELECT fragment FROM live SEMI JOIN fresh USING ({self._key}))"
-        span = "true"
-        if not corrected:
-            span = (
-                f"({us} BETWEEN (SELECT min({us}) FROM fresh) AND (SELECT max({us}) FROM fresh) "
-                f"OR (SELECT max({us}) - min({us}) FROM fresh) >= {WHOLE_DAY} * "
-                f"(SELECT max({us}) - min({us}) FROM live WHERE gone_day IS NULL AND {overlapped}))"
-            )
+        day, spans = int(self.out.stem), [self.spans[source] for source in sources]
+        before, after = any(first < day for first, _ in spans), any(last > day for _, last in spans)
+        anew = f"least(until, its_last) - greatest(since, its_first) >= {WHOLE_DAY} * (its_last - its_first)"
+        early = before if before or after else f"(until <= its_last AND {anew})"
+        late = after if before or after else f"(since >= its_first AND {anew})"
         return (
-            f"SELECT {self._key}, fragment FROM live ANTI JOIN given USING ({self._key}) WHERE gone_day IS NULL AND {span} "
-            f"AND {overlapped} AND {own_day} IN (SELECT {self.wall.day(self._own_known_us('fresh'))} FROM fresh)"
+            f"WITH reach AS (SELECT min({us}) AS since, max({us}) AS until FROM given), "
+            f"own AS (SELECT {self._key}, fragment, {us} AS us, {own_day} AS own_day FROM live WHERE gone_day IS NULL "
+            f"AND fragment IN (SELECT fragment FROM live SEMI JOIN fresh USING ({self._key}))), "
+            f"held AS (SELECT own.*, g.us IS NOT NULL AS held FROM own "
+            f"LEFT JOIN (SELECT {self._key}, any_value({us}) AS us FROM given GROUP BY ALL) g USING ({self._key})), "
+            "earlier AS (SELECT fragment, min(us) AS its_first, max(us) AS its_last, count(*) AS n, count_if(held) AS n_held, "
+            "count_if(us BETWEEN since AND until) AS n_within FROM held, reach GROUP BY fragment) "
+            f"SELECT {self._key}, fragment FROM held JOIN earlier USING (fragment), reach WHERE NOT held "
+            f"AND CASE WHEN us < since THEN {early} AND n_held > {MOST_ROWS} * n "
+            f"WHEN us > until THEN {late} AND n_held > {MOST_ROWS} * n ELSE n_held > {MOST_ROWS} * n_within END "
+            f"AND own_day IN (SELECT {self.wall.day(self._own_known_us('fresh'))} FROM fresh)"
         )
 
     def _write(self, con: duckdb.DuckDBPyConnection, changes: Changes, rows: str, content: str = "") -> None:

@@ -38,6 +38,10 @@ class IngestSettings(_Section):
     max_bad_share: float = Field(
         default=0.05, ge=0, le=1, description="Share of quarantined rows of a table past which ingest stops."
     )
+    retract: bool = Field(
+        default=True,
+        description="Whether calls and messages that a day delivered anew no longer has are retracted; false: nothing ever is.",
+    )
 
 
 class FeatureSettings(_Section):

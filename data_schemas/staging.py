@@ -24,8 +24,8 @@ from data_schemas.sources import REJECT_ERRORS, RawTable, file_list, first_line,
 from data_schemas.tables import Table
 from data_schemas.watching import watched
 
-_BAD = "-1"
-"""The partition of rows that broke a rule."""
+_BAD = str(-(2**31))
+"""The partition of rows that broke a rule: no local day has that number."""
 BROKEN_LINE = Rule("", "is a broken line (too many or too few fields, or a stray quote)")
 _BROKEN = "broken_lines"
 _IDS_SHARE = 0.4
@@ -148,6 +148,13 @@ def _count(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None
             staged.quarantined[BROKEN_LINE] += broken
         con.execute(f"DROP TABLE {REJECT_ERRORS}")
         con.execute("DROP TABLE reject_scans")
+
+
+def spans(con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[str, tuple[int, int]]:
+    """Each source of a table kept by day -> the first and the last local day of its good rows."""
+    files = file_list(path for paths in staged.scopes.values() for path in paths)
+    rows = f"SELECT source, min(day), max(day) FROM read_parquet({files}, hive_partitioning = false) GROUP BY source"
+    return {source: (first, last) for source, first, last in con.execute(rows).fetchall()}
 
 
 def _kept_of_line(table: Table) -> str:

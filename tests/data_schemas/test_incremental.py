@@ -150,3 +150,25 @@ def test_a_full_build_over_an_incremental_one_changes_nothing_but_what_is_new(tm
     report = load(write(tmp_path / "all", tables), tmp_path / "home", known_at=at(30))
     assert rows(tmp_path / "home", "calls") == before
     assert (report.tables["calls"].added, report.tables["calls"].replaced, report.tables["calls"].retracted) == (0, 0, 0)
+
+
+@FEW
+@given(facts=histories(), data=st.data())
+def test_windows_that_overlap_and_files_of_corrections_alone_lose_no_row(facts, data):
+    hours = data.draw(st.lists(st.integers(0, 24 * DAYS), min_size=1, max_size=5).map(sorted))
+    longest = data.draw(st.integers(1, 30))
+    with tempfile.TemporaryDirectory() as folder:
+        root, key = Path(folder), "one key"
+        whole = of_days(facts, range(DAYS), True)
+        load(write(root / "full", whole), root / "one", callee_key=key)
+        reached = 0
+        for place, end in enumerate([*hours, 24 * DAYS]):
+            since = min(reached, max(0, end - longest))
+            window = [row for row in facts["calls"] if at(0, since) <= row["started_at"] < at(0, end)]
+            some = data.draw(st.lists(st.sampled_from(window), max_size=3, unique_by=id)) if window else []
+            for name, calls in (("window", window), ("some", some)):
+                if calls:
+                    report = load(write(root / f"{name}{place}", whole | {"calls": calls}), root / "many", callee_key=key)
+                    assert report.tables["calls"].retracted == 0
+            reached = end
+        assert rows(root / "many", "calls") == rows(root / "one", "calls")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -388,3 +388,58 @@ def test_times_without_zone_are_read_on_the_wall_clock_and_told(tmp_path, home):
     report = load(folder, home)
     assert rows(home, "bans", "day", "local_second") == [(FIRST + 1, 12 * 3600)]
     assert "bans.banned_at: times without zone, read as Asia/Shanghai" in report.notes
+
+
+def test_a_file_of_corrections_alone_retracts_nothing(tmp_path, home):
+    tables = small(calls=10)
+    load(write(tmp_path / "in", tables), home)
+    some = [row | {"duration_s": 77.0} for row in tables["calls"] if row["call_id"] in ("c101", "c104", "c108", "c203")]
+    report = load(write(tmp_path / "fix", tables | {"calls": some}), home, known_at=at(10, 8))
+    told = report.tables["calls"]
+    assert (told.replaced, told.added, told.retracted) == (4, 0, 0)
+    assert disk.lake_of(home).rows("calls") == {FIRST: 10, FIRST + 1: 10, FIRST + 2: 10}
+
+
+@pytest.mark.parametrize("hours", [2, 3, 8, 24, 30])
+def test_windows_that_move_on_retract_nothing(tmp_path, home, hours):
+    calls = [call(n, n // 48, n % 48 / 2) for n in range(3 * 48)]
+    tables = small()
+    for end in range(hours, 72, max(1, hours // 8)):
+        window = [row for row in calls if at(0, end - hours) <= row["started_at"] < at(0, end)]
+        report = load(write(tmp_path / f"at{end}", tables | {"calls": window}), home)
+        assert report.tables["calls"].retracted == 0, end
+    last = [row for row in calls if row["started_at"] < at(0, end)]
+    assert sum(disk.lake_of(home).rows("calls").values()) == len(last)
+
+
+def test_a_week_sent_again_each_night_keeps_the_hours_before_it(tmp_path, home):
+    calls = [call(n, n // 24, n % 24) for n in range(9 * 24)]
+    for day in (7, 8):
+        window = [row for row in calls if at(day - 7, 3) <= row["started_at"] < at(day, 3)]
+        load(write(tmp_path / f"d{day}", small() | {"calls": window}), home)
+    assert disk.lake_of(home).rows("calls")[FIRST + 1] == 24
+
+
+def test_rows_that_a_corrected_export_of_some_days_lacks_are_retracted_within_it(tmp_path, home):
+    calls = [call(n, n // 24, n % 24) for n in range(4 * 24)]
+    load(write(tmp_path / "in", small() | {"calls": calls}), home)
+    gone = {24, 30, 47, 48, 60, 71}
+    window = [row for n, row in enumerate(calls) if at(0, 6) <= row["started_at"] < at(3, 18) and n not in gone]
+    report = load(write(tmp_path / "again", small() | {"calls": window}), home)
+    assert report.tables["calls"].retracted == len(gone)
+    assert disk.lake_of(home).rows("calls") == {FIRST: 24, FIRST + 1: 21, FIRST + 2: 21, FIRST + 3: 24}
+
+
+def test_nothing_is_retracted_where_the_settings_say_so(tmp_path, home):
+    tables = small(calls=10)
+    load(write(tmp_path / "in", tables), home)
+    fixed = [row for row in tables["calls"] if row["call_id"] != "c103"]
+    report = load(write(tmp_path / "fix", tables | {"calls": fixed}), home, ingest={"retract": False})
+    assert report.tables["calls"].retracted == 0 and disk.lake_of(home).rows("calls")[FIRST + 1] == 10
+
+
+def test_a_row_of_the_day_before_1970_is_a_row(tmp_path, home):
+    calls = [*small()["calls"], call(900) | {"started_at": datetime(1970, 1, 1, 3, tzinfo=UTC)}]
+    report = load(write(tmp_path / "in", small() | {"calls": calls}), home, zone="America/New_York")
+    told = report.tables["calls"]
+    assert told.rows_in == told.accepted + told.duplicates + sum(told.quarantined.values()) == 16
