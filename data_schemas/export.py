@@ -72,7 +72,7 @@ def page() -> str:
         "lake is as it was.",
         "- Deliveries may overlap, and a file of corrections may hold those alone: what stands already stays. Calls and messages "
         "of a day delivered anew (it has more than two thirds of the rows that an earlier delivery brought) are retracted where "
-        "it no longer has them, from the day of that ingest on, and a note says how many; `ingest.retract = false` retracts none.",
+        "it has them no longer, from the day of that ingest on, and a note says how many; `ingest.retract = false` forbids it.",
         "- An event after the moment of ingest breaks a rule (a policy may be announced ahead of its day).",
         "- Columns beyond these are kept aside, named, and not used.",
         "- Personal ids are replaced with a keyed hash (BLAKE2b) as they are read; no raw one is written.",

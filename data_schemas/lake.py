@@ -8,16 +8,18 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import date, datetime
 from itertools import accumulate
 from pathlib import Path
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.datatypes as dt
 
 from data_schemas import manifest
 from data_schemas.checks import has_block
-from data_schemas.clock import Clock, day_date
+from data_schemas.clock import Clock, day_date, day_number
 from data_schemas.home import Home
 from data_schemas.manifest import WHOLE
 from data_schemas.sources import exactly
@@ -178,6 +180,17 @@ class EditedLake(Lake):
         ]
         found = [self._days[day]() if day in self._days else super(EditedLake, self).files(table, day, day) for day in wanted]
         return [path for paths in found for path in paths]
+
+
+def local_today(lake: Lake) -> date:
+    """The calendar day it is now in the lake's zone."""
+    return datetime.now(ZoneInfo(lake.zone)).date()
+
+
+def finished_days(lake: Lake, today: date | None = None) -> list[int]:
+    """Local days with calls that stand, ascending, before `today` (now in the lake's zone when None), whose calls go on."""
+    end = day_number(today or local_today(lake))
+    return [day for day, rows in lake.rows("calls").items() if rows and day < end]
 
 
 def schema(table: str) -> ibis.Schema:

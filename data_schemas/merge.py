@@ -27,7 +27,7 @@ SHOWS_WITH: dict[str, dict[str, str]] = {"bans": {"appeal_won": "lifted_at"}}
 WHOLE_DAY = 0.75
 """Share of the stretch of an earlier input from which an input of one day counts as that day anew."""
 MOST_ROWS = 2 / 3
-"""Share of the rows of an earlier input beyond which an input that holds them is that input anew, and not some corrections to it."""
+"""Share of an earlier input's rows beyond which an input that holds them is that one anew, and not some corrections to it."""
 _FORMAT = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2"
 """As small as by the usual level and version, a sixth less time to write and to read."""
 _SYSTEM = ("known_at", "day", "known_day", "gone_day", "local_second", "fragment")
@@ -61,7 +61,7 @@ class Scope:
     staged, live: files of the input's good rows and of the lake. seen: fragments of the scope in the manifest.
     known_us: when a correction became known, microseconds since the epoch. out: where a new file is written.
     silent: columns of FILLED_LATER that the input does not have at all: it says nothing of them.
-    spans: source -> the first and the last scope of which it has rows. retract: whether rows that an input lacks may be retracted.
+    spans: source -> the first and the last day of its rows. retract: whether rows that an input lacks may be retracted.
     """
 
     table: Table

@@ -87,7 +87,7 @@ def _scores(task: Task, learn: np.ndarray, rows: np.ndarray, kept: Sequence[int]
     """Headline risks of `rows` by a model of some of the features, learnt from some of the rows."""
     part = task.narrowed(list(kept))
     with tempfile.TemporaryDirectory(prefix="bancast-part-") as work:
-        bundle.write_model(Path(work), fit_rows(part, learn, settings, lambda step, share: None), part.meta)
+        bundle.write_model(Path(work), fit_rows(part, part.before, learn, settings, lambda step, share: None), part.meta)
         bundle.seal(Path(work))
         forecast = Forecast.read(work, threads=settings.threads)
         return forecast.risks(task.table.iloc[rows])[:, forecast.headline]

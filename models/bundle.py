@@ -20,19 +20,37 @@ from models.forecast import Fitted
 MANIFEST = "manifest.json"
 
 
-def usual_values(table: pd.DataFrame, features: Sequence[str], group: str | None) -> dict[str, dict[str, float]]:
-    """The median of each feature: "" over all rows, and for each value of `group` with 20 rows or more; unknown ones left out."""
+def usual_values(
+    table: pd.DataFrame, features: Sequence[str], group: str | None, weight: np.ndarray | None = None
+) -> dict[str, dict[str, float]]:
+    """The median of each feature: "" over all rows, and for each value of `group` with 20 rows or more; unknown ones left out.
 
-    def medians(rows: pd.DataFrame) -> dict[str, float]:
-        middle = rows[list(features)].median()
+    weight: of each row (n,), where rows with a ban were kept and others thinned out.
+    """
+    even = weight is None or bool((weight == weight[:1]).all())
+    values = table[list(features)]
+
+    def medians(rows: np.ndarray) -> dict[str, float]:
+        own = values.iloc[rows]
+        if even or weight is None:
+            middle = own.median()
+        else:
+            middle = own.apply(lambda column: _median(column.to_numpy(float), weight[rows]))
         return {str(name): float(value) for name, value in middle.items() if np.isfinite(value)}
 
-    found = {"": medians(table)}
+    found = {"": medians(np.arange(len(table)))}
     if group is not None:
-        for value, rows in table.groupby(group, observed=True):
+        for value, rows in table.groupby(group, observed=True).indices.items():
             if len(rows) >= 20:
-                found[str(value)] = medians(rows)
+                found[str(value)] = medians(np.asarray(rows))
     return found
+
+
+def _median(values: np.ndarray, weight: np.ndarray) -> float:
+    known = np.isfinite(values)
+    if not known.any():
+        return np.nan
+    return float(np.quantile(values[known], 0.5, weights=weight[known], method="inverted_cdf"))
 
 
 def describe(features: Sequence[Feature]) -> list[dict[str, Any]]:

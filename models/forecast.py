@@ -59,8 +59,8 @@ class Sample:
 class Checked:
     """Rows that were forecast by a model that had not learnt from them, and lay later in time.
 
-    row: index into the sample (r,). risks: by horizon (r, K), once calibrated. blind: the model had learnt from them after all,
-    for want of others.
+    row: index into the sample (r,). risks: by horizon (r, K), calibrated by what the other checked periods say where there are
+    several. blind: the model had learnt from them after all, for want of others.
     """
 
     row: np.ndarray
@@ -228,6 +228,8 @@ class _Learner:
             )
         gain = np.mean([b.feature_importance("gain")[:-1] for b in boosters], axis=0) if boosters else np.zeros(1)
         hazards = np.column_stack([curves[horizon](margin[:, place]) for place, horizon in enumerate(self.horizons)])
+        if len(checks) > 1:
+            hazards = self._crossed(checks, row, margin, seen, hazards)
         return Fitted(
             horizons=self.horizons,
             headline=headline,
@@ -241,6 +243,24 @@ class _Learner:
             checked=Checked(row, cumulative(hazards), not checks),
             notes=notes,
         )
+
+    def _crossed(
+        self, checks: list[_Check], row: np.ndarray, margin: np.ndarray, seen: Examples, hazards: np.ndarray
+    ) -> np.ndarray:
+        """Hazards (r, K) of the checked rows, those of each period by curves that know only the other periods.
+
+        hazards: by the curves that know them all, for intervals in which the other periods have no ban.
+        """
+        found = hazards.copy()
+        periods = np.repeat(np.arange(len(checks)), [len(check.row) for check in checks])
+        examples_of = np.repeat(np.arange(len(checks)), [len(check.examples.row) for check in checks])
+        for period in range(len(checks)):
+            others = Examples(*(getattr(seen, name)[examples_of != period] for name in FIELDS))
+            own, places = periods == period, _places(row, others.row)
+            for interval in range(self.count):
+                if (others.banned[others.interval == interval] == 1).any():
+                    found[own, interval] = self._curve(interval, margin[places, interval], others)(margin[own, interval])
+        return found
 
     def _chosen(self, checks: list[_Check]) -> tuple[int, float, float, np.ndarray, np.ndarray, Examples]:
         """Rounds, strength of the ridge, share of the straight part; then the checked rows, their margins, their examples."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pandas as pd
 
@@ -25,8 +26,9 @@ DELAY_QUANTILE = 0.99
 class Outcomes:
     """Bans and deactivations as known strictly before local midnight `until`.
 
-    bans: line_id, day (on which the ban began), known_day, reason (the carrier's, may be missing). left: line_id,
-    left_day. delay: days until a ban is surely known.
+    bans: line_id, day (on which the ban began), known_day (on which the company first knew of it, whatever was corrected since),
+    lifted_day (missing where it was not lifted), reason (the carrier's, may be missing). left: line_id, left_day.
+    delay: days until a ban is surely known.
     """
 
     bans: pd.DataFrame
@@ -43,10 +45,15 @@ def read_outcomes(lake: Lake, settings: Settings, until: int) -> Outcomes:
 
 def outcomes_known(engine: Engine, lake: Lake, settings: Settings, until: int) -> Outcomes:
     """The same by an engine that is open already."""
-    bans = lake.read(engine.con, "bans")
-    seen = bans.filter((bans.day < until) & (bans.known_day < until) & (bans.gone_day.isnull() | (bans.gone_day >= until)))
-    struck = engine.frame(seen.select("line_id", "day", "known_day", "reason"))
-    lines = lake.read(engine.con, "lines").mutate(left_day=lambda t: local_day(t.deactivated_at, Clock(settings.zone)))
+    clock = Clock(settings.zone)
+    bans = lake.read(engine.con, "bans").filter(lambda t: (t.day < until) & (t.known_day < until))
+    told = bans.group_by("ban_id").aggregate(first_day=bans.known_day.min())  # a correction is no late report
+    seen = bans.filter(bans.gone_day.isnull() | (bans.gone_day >= until)).mutate(lifted_day=local_day(bans.lifted_at, clock))
+    lifted = ibis.cases((seen.lifted_day < until, seen.lifted_day))
+    struck = engine.frame(
+        seen.join(told, "ban_id").select("line_id", "day", "reason", known_day=told.first_day, lifted_day=lifted)
+    )
+    lines = lake.read(engine.con, "lines").mutate(left_day=lambda t: local_day(t.deactivated_at, clock))
     stands = lines.gone_day.isnull() | (lines.gone_day >= until)
     gone = lines.filter(stands & (lines.known_day < until) & lines.left_day.notnull() & (lines.left_day < until))
     left = engine.frame(gone.select("line_id", "left_day"))
@@ -60,7 +67,8 @@ def _delay(bans: pd.DataFrame, settings: Settings) -> int:
         return given
     if bans.empty:
         return 0
-    return int(np.ceil(np.quantile(bans["known_day"] - bans["day"], DELAY_QUANTILE)))
+    late = (bans["known_day"] - bans["day"]).clip(lower=0)  # below 0: corrected to a later day
+    return int(np.ceil(np.quantile(late, DELAY_QUANTILE)))
 
 
 def as_of_days(table: pd.DataFrame) -> np.ndarray:

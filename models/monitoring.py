@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 from data_schemas.clock import day_date, day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
-from data_schemas.lake import Lake
+from data_schemas.lake import Lake, finished_days
 from data_schemas.settings import Settings
+from models.labels import Outcomes, read_outcomes
 from models.watch import latest_change, told_by, watch
-from serving.scored import scored_days
+from serving.scored import made_later, scored_days
 
 Progress = Callable[[str, float], None]
 BINS = 10
@@ -42,7 +43,7 @@ class MonitorReport:
 
     outcomes: one entry a scored day and horizon that has matured: as_of, horizon (days), model_version, lines, expected and
         observed bans, z (their distance in standard deviations, were the risks right), hit_rate_50 (share banned among the 50
-        lines of highest risk) and `off`.
+        lines of highest risk), `off`, and hindsight (the day was scored later, by a model that had learnt from what came).
     drift: one entry a risk column and for the features that moved most: name, kind, psi, verdict.
     policy: one entry a carrier, as models.watch.watch gives it: whether it has become stricter than its forecasts.
     drift_says: which days are compared. waiting: scored days of which no horizon has matured yet. known_until: the first day
@@ -69,26 +70,30 @@ def monitor(home: Home, settings: Settings, progress: Progress | None = None) ->
     if not scored:
         raise BadInput(f"home {home.root}: no scores to monitor; run `bancast score --home {home.root}` first")
     lake = Lake(home.lake)
-    counts = lake.rows("calls")
-    known_until = max((day for day, rows in counts.items() if rows), default=0) + 1
-    delay = settings.train.reporting_delay_days or 0
+    known_until = max(finished_days(lake), default=0) + 1
     report = MonitorReport(known_until=day_date(known_until).isoformat())
     tell("bans that came", 0.1)
-    bans, gone = _bans(lake, settings), _deactivated(lake, settings)
+    known = read_outcomes(lake, settings, known_until)
+    gone = known.left.groupby("line_id")["left_day"].min()
+    later = {day for day in scored if made_later(home, day)}
     for place, (as_of, path) in enumerate(scored.items()):
         tell(f"scores of {as_of}", 0.1 + 0.5 * place / len(scored))
         scores = _read(path)
-        found = outcomes(scores, bans, gone, as_of, known_until - delay)
-        report.outcomes += found
+        found = outcomes(scores, known.bans, gone, as_of, known_until - known.delay)
+        report.outcomes += [{**entry, "hindsight": as_of in later} for entry in found]
         if not found:
             report.waiting.append(as_of.isoformat())
     tell("policy of the carriers", 0.6)
-    report.policy = _policy(lake, settings, scored, known_until)
+    report.policy = _policy(lake, settings, {day: path for day, path in scored.items() if day not in later}, known)
     _drift(home, lake, settings, scored, report, tell)
-    off = [entry for entry in report.outcomes if entry["off"]]
+    judged = [entry for entry in report.outcomes if not entry["hindsight"]]
+    off = [entry for entry in judged if entry["off"]]
     if off:
+        report.notes.append(f"{len(off)} of {len(judged)} matured forecasts are off by more than {SURPRISING:g} deviations")
+    if later:
         report.notes.append(
-            f"{len(off)} of {len(report.outcomes)} matured forecasts are off by more than {SURPRISING:g} deviations"
+            f"{len(later)} of {len(scored)} days were scored later, by a model that had already learnt from what came: they are"
+            " marked as hindsight and judge no model"
         )
     if not report.outcomes:
         report.notes.append(f"no forecast has matured yet: bans are known until {report.known_until}, ingest newer data")
@@ -211,17 +216,15 @@ def _drift(home: Home, lake: Lake, settings: Settings, scored: dict[date, Path],
 def changes_of_policy(home: Home, lake: Lake, settings: Settings, known_until: int) -> dict[str, int]:
     """Carrier -> the day since which it seems stricter, as the scores in the home and what was known by then tell it.
 
-    Only scores of days before local midnight `known_until` count. Empty while there are none.
+    Only scores of days before local midnight `known_until` count, and none that were made later. Empty while there are none.
     """
-    scored = {day: path for day, path in _scored_days(home).items() if day_number(day) < known_until}
-    return latest_change(_policy(lake, settings, scored, known_until)) if scored else {}
+    before = {day: path for day, path in _scored_days(home).items() if day_number(day) < known_until}
+    scored = {day: path for day, path in before.items() if not made_later(home, day)}
+    return latest_change(_policy(lake, settings, scored, read_outcomes(lake, settings, known_until))) if scored else {}
 
 
-def _policy(lake: Lake, settings: Settings, scored: dict[date, Path], known_until: int) -> list[dict[str, Any]]:
-    """The watch over every carrier, by the scores of forecasts and what is known before local midnight `known_until`."""
-    from models.labels import read_outcomes
-
-    known = read_outcomes(lake, settings, known_until)
+def _policy(lake: Lake, settings: Settings, scored: dict[date, Path], known: Outcomes) -> list[dict[str, Any]]:
+    """The watch over every carrier, by the scores of forecasts and what is known."""
     carriers = _carriers(lake, settings)
 
     def frames() -> Iterator[tuple[int, pd.DataFrame]]:
@@ -230,7 +233,7 @@ def _policy(lake: Lake, settings: Settings, scored: dict[date, Path], known_unti
             if len(scores) and not str(scores["model_version"].iloc[0]).startswith(NO_FORECAST):
                 yield day_number(day), scores.assign(carrier=scores["line_id"].map(carriers))
 
-    return watch(told_by(frames(), known, settings.watch), settings.watch, known.delay, known_until)
+    return watch(told_by(frames(), known, settings.watch), settings.watch, known.delay, known.until)
 
 
 def _scored_days(home: Home) -> dict[date, Path]:
@@ -244,15 +247,6 @@ def _read(path: Path) -> pd.DataFrame:
     return pq.ParquetFile(path).read(columns=wanted).to_pandas()
 
 
-def _bans(lake: Lake, settings: Settings) -> pd.DataFrame:
-    """line_id and local day of every ban that stands."""
-    from features.engine import open_local
-
-    with open_local(settings) as engine:
-        rows = lake.read(engine.con, "bans")
-        return engine.frame(rows.filter(rows.gone_day.isnull()).select("line_id", "day"))
-
-
 def _carriers(lake: Lake, settings: Settings) -> pd.Series:
     """line_id -> carrier, as it stands."""
     from features.engine import open_local
@@ -261,17 +255,3 @@ def _carriers(lake: Lake, settings: Settings) -> pd.Series:
         rows = lake.read(engine.con, "lines")
         frame = engine.frame(rows.filter(rows.gone_day.isnull()).select("line_id", "carrier"))
     return frame.drop_duplicates("line_id").set_index("line_id")["carrier"]
-
-
-def _deactivated(lake: Lake, settings: Settings) -> pd.Series:
-    """line_id -> local day number on which the company gave the line up, for those it gave up."""
-    from features.engine import open_local
-
-    with open_local(settings) as engine:
-        rows = lake.read(engine.con, "lines")
-        frame = engine.frame(
-            rows.filter(rows.gone_day.isnull() & rows.deactivated_at.notnull()).select("line_id", "deactivated_at")
-        )
-    local = pd.to_datetime(frame["deactivated_at"], utc=True).dt.tz_convert(settings.zone)
-    days = [day_number(moment.date()) for moment in local]
-    return pd.Series(days, index=frame["line_id"], dtype="float64").groupby(level=0).min()

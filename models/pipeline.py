@@ -13,7 +13,7 @@ import pandas as pd
 from data_schemas.clock import day_date, day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
-from data_schemas.lake import Lake
+from data_schemas.lake import Lake, finished_days, local_today
 from data_schemas.settings import Settings
 from models import bundle
 from models.baselines import rule_limits
@@ -30,6 +30,7 @@ from models.training import Task, train
 from models.tuning import Budget
 
 Progress = Callable[[str, float], None]
+Changes = Callable[[int], Mapping[str, int]]
 MODEL = "bancast"
 FOLDS = 3
 
@@ -52,30 +53,31 @@ def train_lake(
     lake = Lake(home.lake)
     day = last_midnight(lake, until)
     data = build_dataset(lake, settings, day, lambda step, share: tell(step, 0.5 * share), scratch=home.scratch)
-    task = snapshot_task(data, settings, name, changes_of_policy(home, lake, settings, day))
+    task = snapshot_task(data, settings, name, lambda known_until: changes_of_policy(home, lake, settings, known_until))
     return train(task, home, settings, lambda step, share: tell(step, 0.5 + 0.5 * share), budget)
 
 
 def last_midnight(lake: Lake, until: date | None) -> int:
-    """`until` as a day number, at most the midnight that ends the last day of calls: later ones know nothing more.
+    """`until` as a day number, at most the midnight that ends the last finished day of calls: later ones know nothing more.
 
     The last day is one whose calls are known at `until`: what is recorded afterwards does not move it.
     """
-    standing = [day for day, rows in lake.rows("calls").items() if rows]
+    standing = finished_days(lake)
     if not standing:
-        raise BadInput(f"{lake.root}: no calls in the lake; run `bancast ingest` first")
+        raise BadInput(f"{lake.root}: no calls in the lake; run `bancast ingest` first (a day counts once it is over)")
     if until is None:
         return standing[-1] + 1
-    seen = lake.days("calls", day_number(until))
+    seen = [day for day in lake.days("calls", day_number(until)) if day < day_number(local_today(lake))]
     if not seen:
         raise BadInput(f"{lake.root}: no calls known before {until}; ingest earlier calls, or give a later --until")
     return min(day_number(until), seen[-1] + 1)
 
 
-def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter: Mapping[str, int] | None = None) -> Task:
+def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter: Changes | None = None) -> Task:
     """The training task of a table of snapshots.
 
-    stricter: carrier -> day number since which it has been stricter; its earlier rows count `train.stale_weight` when learning.
+    stricter: what is known before a local midnight (a day number) -> carrier -> day number since which it has been stricter; its
+    earlier rows count `train.stale_weight` when learning.
     """
     headline = settings.train.headline
     outcome = data.labels[label_name(headline)].to_numpy()
@@ -115,11 +117,17 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter
         own = rows[~np.isnan(labels[horizon][rows])]
         return own, Judged(labels[horizon][own], data.weight[own], days[own], ahead[own], lines[own])
 
-    changed = pd.Series(data.table["carrier"].astype(str)).map(dict(stricter or {})).to_numpy(dtype="float64")
-    fresh = np.where(days < changed, settings.train.stale_weight, 1.0)
+    carriers = pd.Series(data.table["carrier"].astype(str))
+
+    def weight(changes: Mapping[str, int]) -> np.ndarray:
+        """What each row counts when learning, once these changes are known."""
+        changed = carriers.map(dict(changes)).to_numpy(dtype="float64")
+        return data.weight * np.where(days < changed, settings.train.stale_weight, 1.0)
+
+    changes, earlier = ({}, {}) if stricter is None else map(stricter, (data.outcomes.until, int(days[test_rows].min())))
     notes = [
         f"carrier {carrier} seems stricter since {day_date(day)}: its earlier rows count {settings.train.stale_weight:g}"
-        for carrier, day in sorted((stricter or {}).items())
+        for carrier, day in sorted(changes.items())
     ]
 
     groups = {name: data.table[name].astype(str).to_numpy() for name in ("carrier", "team")}
@@ -145,7 +153,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter
         "id": "line_id",
         "group": "carrier",
         "features": bundle.describe(data.features),
-        "usual": bundle.usual_values(recent, names, "carrier"),
+        "usual": bundle.usual_values(recent, names, "carrier", data.weight[days >= days.max() - 28]),
         "actions": playbook_actions(settings),
         "trained_until": until,
         "data_fingerprint": data.fingerprint,
@@ -158,6 +166,7 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter
         "bans": bans,
         "features": len(names),
         "reporting_delay_days": data.outcomes.delay,
+        "stricter": ", ".join(f"{carrier} since {day_date(day)}" for carrier, day in sorted(changes.items())),
         "train_until": day_date(int(days[train_rows].max())).isoformat(),
         "test_from": day_date(int(days[test_rows].min())).isoformat(),
         "test_to": day_date(int(days[test_rows].max())).isoformat(),
@@ -168,7 +177,8 @@ def snapshot_task(data: Dataset, settings: Settings, name: str = MODEL, stricter
         table=data.table,
         features=names,
         directions=[feature.direction for feature in data.features],
-        sample=Sample(data.table[names].to_numpy(dtype="float32"), labels, data.weight * fresh, days),
+        sample=Sample(data.table[names].to_numpy(dtype="float32"), labels, weight(changes), days),
+        twin_weight=weight(earlier),
         headline=headline,
         train=train_rows,
         test=test_rows,

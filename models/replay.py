@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from models import gate
 from models.baselines import logistic_model, rule_scores
 from models.dataset import build_dataset
 from models.labels import Outcomes, as_of_days, days_to_ban, labels, read_outcomes
-from models.pipeline import last_midnight, snapshot_task
+from models.pipeline import Changes, last_midnight, snapshot_task
 from models.training import judge, write_bundle
 from models.watch import latest_change, told_by, watch
 from serving.published import Forecast
@@ -139,7 +140,7 @@ def replay(
         share = 0.15 + 0.8 * place / len(days)
         if day in points:
             said = _within(tell, f"{day_date(day)}: ", share, 0.8 / len(days))
-            stricter = _changes(lake, settings, day, parts)
+            stricter = partial(_changes, lake, settings, parts)
             new = _learn(lake, settings, day, store, folder / f"model-{day}", champion, stricter, said)
             trainings.append(new)
             if new.promoted:
@@ -162,10 +163,11 @@ def replay(
     return Replay(rows, trainings, list(days), outcomes, lake.fingerprint(end))
 
 
-def _changes(lake: Lake, settings: Settings, day: int, parts: list[pd.DataFrame]) -> dict[str, int]:
-    """Carriers that the watch would call stricter on the morning of a day, by the scores until then."""
+def _changes(lake: Lake, settings: Settings, parts: list[pd.DataFrame], day: int) -> dict[str, int]:
+    """Carriers that the watch would call stricter on the morning of a day, by the scores before it."""
     risks = [f"risk_{horizon}d" for horizon in settings.train.horizons]
-    scores = [(int(part["day"].iloc[0]), part[["line_id", "carrier", *risks]]) for part in parts if part[risks[0]].notna().any()]
+    told = [part for part in parts if part[risks[0]].notna().any()]
+    scores = [(at, part[["line_id", "carrier", *risks]]) for part in told if (at := int(part["day"].iloc[0])) < day]
     if not scores:
         return {}
     known = read_outcomes(lake, settings, day)
@@ -183,7 +185,7 @@ def _learn(
     store: FeatureStore,
     folder: Path,
     champion: Learned | None,
-    stricter: dict[str, int],
+    stricter: Changes,
     tell: Progress,
 ) -> Learned:
     """What `bancast train --until DAY` does, without a registry."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXPERIMENT = "bancast"
-SHA_TAG = "manifest_sha256"
+SHA_TAG, UNTIL_TAG = "manifest_sha256", "trained_until"
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -52,12 +52,16 @@ def store_uri(home: Home, settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered version: its name and number, the run that made it, and the SHA-256 of its manifest."""
+    """A registered version: its name and number, the run that made it, and the SHA-256 of its manifest.
+
+    trained_until: the day (ISO) before which all that it learnt from was known, "" where that is not said.
+    """
 
     name: str
     version: str
     run_id: str
     manifest_sha256: str
+    trained_until: str = ""
 
     @property
     def label(self) -> str:
@@ -84,7 +88,9 @@ class Registry:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-        return ModelVersion(name, str(found.version), found.run_id or "", found.tags.get(SHA_TAG, ""))
+        return ModelVersion(
+            name, str(found.version), found.run_id or "", found.tags.get(SHA_TAG, ""), found.tags.get(UNTIL_TAG, "")
+        )
 
     def resolve(self, name: str, alias: str = "champion") -> ModelVersion:
         """The version behind an alias (or of that number); BadInput when there is none."""

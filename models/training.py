@@ -24,6 +24,7 @@ from models.baselines import logistic_scores, rule_scores
 from models.evaluation import Judged, calibration_table, comparison, evaluate
 from models.forecast import Fitted, Fold, Sample, fit
 from models.report import TrainReport
+from models.tracking import UNTIL_TAG
 from models.tuning import Budget, tune_task
 from serving.published import Forecast, OutdatedBundle
 
@@ -36,8 +37,9 @@ class Task:
 
     name: of the registered model. table: ids and features, one row a row. sample: the same as numbers. train, test: row indices;
     train precedes test by the gap. folds_of: row indices -> folds within them. meta: what model.json says besides the fit.
-    judged: the test rows. audit: the rows that a fit has seen, and the fit -> what
-    model.json says of its checked rows. bans_of: distinct bans among rows. parameters: for MLflow.
+    twin_weight: of the rows as it was known before the test rows; None: the sample's. judged: the test rows. audit: the rows that
+    a fit has seen, and the fit -> what model.json says of its checked rows. bans_of: distinct bans among rows. parameters: for
+    MLflow.
     """
 
     name: str
@@ -55,10 +57,16 @@ class Task:
     parameters: dict[str, Any]
     bans: int
     audit: Callable[[np.ndarray, Fitted], dict[str, Any]]
+    twin_weight: np.ndarray | None = None
     bans_of: Callable[[np.ndarray], int] | None = None
     with_rule: bool = True
     missing: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def before(self) -> Sample:
+        """The sample as whoever may know nothing of the test rows weighs it."""
+        return self.sample if self.twin_weight is None else replace(self.sample, weight=self.twin_weight)
 
     def narrowed(self, kept: list[int]) -> Task:
         """The same task with some of the features alone, by their positions."""
@@ -108,7 +116,7 @@ def train(
             "why": verdict.why,
             "kind": task.meta["kind"],
             "data_fingerprint": task.meta["data_fingerprint"],
-            "trained_until": task.meta["trained_until"] or "",
+            UNTIL_TAG: task.meta["trained_until"] or "",
         }
         version = run.publish(folder, task.name, sha256, tags)
         card.write(run, home, measured, version.label, verdict.promoted, verdict.why, settings.language)
@@ -138,21 +146,21 @@ def train(
 def write_bundle(task: Task, folder: Path, settings: Settings, progress: Progress | None = None) -> tuple[Fitted, str]:
     """Learn twin and model, and write both as a sealed bundle; the model and the SHA-256 of the manifest."""
     tell = progress or (lambda step, share: None)
-    twin = fit_rows(task, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.45 * share))
+    twin = fit_rows(task, task.before, task.train, settings, lambda step, share: tell(f"evaluation twin: {step}", 0.45 * share))
     bundle.write_model(folder / "evaluation", twin, {**task.meta, **task.audit(task.train, twin)})
     everything = np.arange(len(task.table))
-    final = fit_rows(task, everything, settings, lambda step, share: tell(step, 0.45 + 0.55 * share))
+    final = fit_rows(task, task.sample, everything, settings, lambda step, share: tell(step, 0.45 + 0.55 * share))
     bundle.write_model(folder, final, {**task.meta, **task.audit(everything, final)})
     return final, bundle.seal(folder)
 
 
-def fit_rows(task: Task, rows: np.ndarray, settings: Settings, progress: Progress) -> Fitted:
-    """Learn from some rows of a task."""
+def fit_rows(task: Task, whole: Sample, rows: np.ndarray, settings: Settings, progress: Progress) -> Fitted:
+    """Learn from some rows of a task's sample, weighed in one way or the other."""
     sample = Sample(
-        task.sample.values[rows],
-        {horizon: label[rows] for horizon, label in task.sample.labels.items()},
-        task.sample.weight[rows],
-        None if task.sample.days is None else task.sample.days[rows],
+        whole.values[rows],
+        {horizon: label[rows] for horizon, label in whole.labels.items()},
+        whole.weight[rows],
+        None if whole.days is None else whole.days[rows],
         None if task.bans_of is None else task.bans_of(rows),
     )
     # Sums in one order whatever the cores, and for problems of this size several times faster than BLAS threads that spin.
@@ -186,7 +194,8 @@ def judge(task: Task, twin: Forecast, standing: Forecast | None, settings: Setti
         scores["rule"] = rule_scores(tested, settings.rule)
     label = task.sample.labels[task.headline]
     learnt = task.train[~np.isnan(label[task.train])]
-    fitted = logistic_scores(task.sample.values[learnt], label[learnt], task.sample.weight[learnt], task.sample.values[rows])
+    values, weight = task.before.values, task.before.weight
+    fitted = logistic_scores(values[learnt], label[learnt], weight[learnt], values[rows])
     if fitted is not None:
         scores["logistic"] = fitted[0]
     if standing is not None:
@@ -199,11 +208,17 @@ def judge(task: Task, twin: Forecast, standing: Forecast | None, settings: Setti
 def _standing(task: Task, run: tracking.Run, settings: Settings) -> tuple[Forecast | None, str | None]:
     """The champion's evaluation twin; or why it could not be had, where there is a champion.
 
-    A champion that this version cannot read any more cannot score either: it is as if there were none.
+    A champion that this version cannot read any more cannot score either: it is as if there were none. One that has learnt until
+    a later day may have learnt from the test rows, and nobody would go back to an older model.
     """
     champion = run.registry.find(task.name, "champion")
     if champion is None:
         return None, None
+    if champion.trained_until > (task.meta["trained_until"] or champion.trained_until):
+        return (
+            None,
+            f"champion {champion.label} has learnt until {champion.trained_until}, this one until {task.meta['trained_until']}",
+        )
     try:
         with tempfile.TemporaryDirectory(prefix="bancast-champion-") as cache:
             folder = run.registry.download(champion, Path(cache))

@@ -121,7 +121,7 @@ def task_losses(task: Task) -> Losses:
     rows = task.train
     labels = {horizon: label[rows] for horizon, label in task.sample.labels.items()}
     bans = None if task.bans_of is None else task.bans_of(rows)
-    sample = Sample(task.sample.values[rows], labels, task.sample.weight[rows], bans=bans)
+    sample = Sample(task.sample.values[rows], labels, task.before.weight[rows], bans=bans)
     folds = task.folds_of(rows)[::-1]
 
     def losses(settings: Settings) -> Iterator[float]:

@@ -156,7 +156,7 @@ def run_flow(
             trained = train_flow(home, day)
         except BadInput as why:  # the rule baseline ranks the lines until there is enough to learn from
             lacking = str(why)
-        scored = score_flow(home, day, steps.chosen_model(where, trained))
+        scored = score_flow(home, day, steps.chosen_model(where, trained, day))
         reported = report_flow(home, day)
     done = {"ingest": ingested, "train": trained, "score": scored, "report": reported}
     return {"as_of": day.isoformat(), "lacking": lacking, **done}

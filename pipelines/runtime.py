@@ -12,9 +12,8 @@ from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
-from data_schemas.clock import day_date, day_number
+from data_schemas.clock import day_date
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 
@@ -168,10 +167,11 @@ def open_lake(home: Home) -> Lake:
     return lake
 
 
-def _days(lake: Lake, today: date) -> list[int]:
+def _days(lake: Lake, today: date | None) -> list[int]:
     """Past local days with calls that stand, ascending."""
-    counts = lake.rows("calls")
-    days = [day for day in lake.days("calls") if counts.get(day) and day < day_number(today)]
+    from data_schemas.lake import finished_days
+
+    days = finished_days(lake, today)
     if not days:
         raise BadInput(f"{lake.root}: no calls of a finished day stand in it; ingest some first")
     return days
@@ -179,13 +179,8 @@ def _days(lake: Lake, today: date) -> list[int]:
 
 def day_range(lake: Lake, today: date | None = None) -> tuple[date, date]:
     """The earliest and the latest past midnight with calls before it; `today` as in choose_day."""
-    days = _days(lake, today or local_today(lake))
+    days = _days(lake, today)
     return day_date(days[0] + 1), day_date(days[-1] + 1)
-
-
-def local_today(lake: Lake) -> date:
-    """The calendar day it is now in the lake's zone."""
-    return datetime.now(ZoneInfo(lake.zone)).date()
 
 
 def choose_day(lake: Lake, as_of: date | None, today: date | None = None) -> date:
@@ -195,6 +190,8 @@ def choose_day(lake: Lake, as_of: date | None, today: date | None = None) -> dat
     BadInput for a day in the future, beyond the calls or before them. Whether a day within them is strangely empty is for
     serving.scoring to say, which knows weekends and holidays.
     """
+    from data_schemas.lake import local_today
+
     today = today or local_today(lake)
     days = _days(lake, today)
     earliest, latest = day_range(lake, today)

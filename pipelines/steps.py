@@ -187,12 +187,17 @@ def tracking_uri(where: Home) -> str:
     return store_uri(where, load_settings(where.root))
 
 
-def chosen_model(where: Home, trained: dict[str, Any] | None) -> str:
-    """What a run scores with: the champion (or what stands in for it), or the rule baseline while there is no model."""
+def chosen_model(where: Home, trained: dict[str, Any] | None, day: date) -> str:
+    """What a run scores with: the champion (or what stands in for it), or the rule baseline while there is no model.
+
+    For a past day, whose champion has learnt from what came after it, what was trained for that day.
+    """
     from models.tracking import connect
 
-    known = trained or connect(where, load_settings(where.root)).find(MODEL, "champion")
-    return "champion" if known else RULE
+    champion = connect(where, load_settings(where.root)).find(MODEL, "champion")
+    if trained and champion and champion.trained_until > day.isoformat():
+        return str(trained["version"]).rpartition("/")[2]
+    return "champion" if trained or champion else RULE
 
 
 @task(name="Write the ranking", **_PLAIN)

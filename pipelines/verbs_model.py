@@ -216,7 +216,7 @@ def monitor(home: Home = DEFAULT_HOME, json_: Json = False) -> Outcome:
         (
             f"{row['as_of']} {row['horizon']:>2} d",
             f"{row['observed']} bans of {row['lines']:,} lines, expected {row['expected']:.1f} (z {row['z']:+.1f})"
-            f"{', OFF' if row['off'] else ''}; {row['hit_rate_50']:.0%} of the top 50",
+            f"{', HINDSIGHT' if row['hindsight'] else ', OFF' if row['off'] else ''}; {row['hit_rate_50']:.0%} of the top 50",
         )
         for row in made["outcomes"]
     ]
@@ -302,7 +302,8 @@ def ui(home: Path, which: str) -> list[tuple[str, str]]:
 
 
 def _check_until(home: Path, until: date | None) -> None:
-    from pipelines.runtime import day_range, local_today, open_lake
+    from data_schemas.lake import local_today
+    from pipelines.runtime import day_range, open_lake
 
     lake = open_lake(HomeFiles(home))
     earliest, latest = day_range(lake)
@@ -391,6 +392,12 @@ def _score_notes(report: dict[str, Any], model: str) -> list[str]:
     """What the scores had to do without, `model` that was asked for included."""
     missing = report.get("missing_features", {})
     notes = [f"scored without {len(names)} features: the input lacks {source}" for source, names in missing.items()]
+    until = report.get("trained_until") or ""
+    if until > report["as_of"]:
+        notes.append(
+            f"{report['model']} has learnt until {until}, from days after {report['as_of']}: these scores are hindsight and judge"
+            f" no model; for a forecast of that day: `bancast train --until {report['as_of']}`"
+        )
     if model == "champion" and report["alias"] == "challenger":
         notes.append(
             f"no champion yet: {report['model']} stands in, which did not beat both baselines; train again with more bans"

@@ -6,7 +6,7 @@ at red, orange or yellow. Each line of a week is one of:
 
 - hit: flagged, and a ban began; miss: scored, not flagged, and a ban began; false alarm: flagged, and no ban began;
 - censored: flagged, and given up within the week without a ban: nobody knows what would have come;
-- late: flagged, but under a ban already that began before d and became known on d or later: the list came too late to warn;
+- late: flagged, but under a ban already that began before d and first became known on d or later: the list came too late to warn;
 - unscored: a ban began, and the list did not have the line at all (it was new, say).
 
 precision = hits / (hits + false alarms), recall = hits / (hits + misses). A week is final when every ban of it is surely known,
@@ -41,9 +41,8 @@ from serving.scored import (
     earlier_days,
     headline_of,
     horizons_of,
+    made_later,
     read_scores,
-    read_summary,
-    trained_until,
 )
 
 DAYS = 7
@@ -133,7 +132,8 @@ def _judge(home: Home, day: int, settings: Settings, outcomes: Outcomes) -> _Wee
     lines, rescaled = _read(home, day, settings)
     bans, left = outcomes.bans, outcomes.left
     began = bans[bans["day"].between(day, day + DAYS - 1)].groupby("line_id")["day"].min()
-    under = bans.loc[(bans["day"] < day) & (bans["known_day"] >= day), "line_id"]
+    standing = (bans["day"] < day) & ~(bans["lifted_day"] < day)
+    under = bans.loc[standing & (bans["known_day"] >= day), "line_id"]
     gone = left.loc[left["left_day"].between(day, day + DAYS - 1), "line_id"]
     flagged = lines["level"].isin(FLAGGED)
     banned = lines["line_id"].map(began).astype("float64")
@@ -163,7 +163,7 @@ def _judge(home: Home, day: int, settings: Settings, outcomes: Outcomes) -> _Wee
         None if rule else float(lines["risk"].sum()),
         rescaled,
         day + DAYS + outcomes.delay <= outcomes.until,
-        _hindsight(home, day),
+        made_later(home, day_date(day)),
     )
 
 
@@ -181,12 +181,6 @@ def _read(home: Home, day: int, settings: Settings) -> tuple[pd.DataFrame, bool]
     return lines[["line_id", "level", "rank", "model_version"]].assign(risk=risk), horizon != DAYS
 
 
-def _hindsight(home: Home, day: int) -> bool:
-    """Whether the model of a scored day has learnt from days after it."""
-    until = trained_until(read_summary(home.scores_file(day_date(day))))
-    return until is not None and until > day_date(day).isoformat()
-
-
 def _warning(home: Home, scored: list[int], weeks: list[_Week], bans: pd.DataFrame) -> dict[int, np.ndarray]:
     """Day of a list -> days of warning of each of its hits. One walk back over the scored days, as far as a run goes on."""
     if not weeks:
@@ -200,7 +194,7 @@ def _warning(home: Home, scored: list[int], weeks: list[_Week], bans: pd.DataFra
         due = running & (lists > day)
         if due.any():
             listed = among_listed(home.scores_file(day_date(day)), wanted)[code]
-            due &= listed & ~(honest & _hindsight(home, day))
+            due &= listed & ~(honest & made_later(home, day_date(day)))
             running &= due | (lists <= day)
             since[due] = day
     before = _last_ban(hits, bans)

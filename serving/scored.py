@@ -108,3 +108,9 @@ def trained_until(summary: Mapping[str, Any]) -> str | None:
     """The day before which the model of some scores knew everything that it learnt from; None when their summary says nothing."""
     value = summary.get("trained_until")
     return str(value) if value else None
+
+
+def made_later(home: Home, day: date) -> bool:
+    """Whether the model that scored a day has learnt from days after it: nobody had these scores then."""
+    until = trained_until(read_summary(home.scores_file(day)))
+    return until is not None and until > day.isoformat()

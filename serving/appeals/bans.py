@@ -15,7 +15,7 @@ from data_schemas.home import Home
 from data_schemas.settings import Settings
 from features.localtime import local_day
 from serving.known import Known
-from serving.scored import headline_of, horizons_of
+from serving.scored import headline_of, horizons_of, made_later
 
 COLUMNS = ("ban_id", "line_id", "banned_at", "banned_day", "reason", "carrier", "team", "activated_day", "verified")
 SCORED = ("scored_day", "risk", "level", "rank", "model_version")
@@ -63,7 +63,8 @@ def open_bans(known: Known, settings: Settings, line_or_ban: str | None = None) 
 def with_scores(home: Home, settings: Settings, bans: pd.DataFrame) -> pd.DataFrame:
     """The bans with SCORED: what this home's last score of the line before the ban said, missing where there is none.
 
-    A score of a day knew what was known before its midnight, so one of the day of the ban still is from before it.
+    A score of a day knew what was known before its midnight, so one of the day of the ban still is from before it; one that was
+    made later, by a model that had learnt from what came, is no forecast and says nothing here.
     risk: within the headline horizon of the settings, or the longest that was scored.
     """
     reach = settings.appeals.score_days
@@ -80,9 +81,9 @@ def with_scores(home: Home, settings: Settings, bans: pd.DataFrame) -> pd.DataFr
 
 
 def _scores(home: Home, settings: Settings, day: date, lines: list[str]) -> pd.DataFrame | None:
-    """line_id and SCORED of these lines on one day; None when it was not scored."""
+    """line_id and SCORED of these lines on one day; None when it was not scored in time."""
     path = home.scores_file(day)
-    if not path.exists():
+    if not path.exists() or made_later(home, day):
         return None
     try:
         risk = f"risk_{headline_of(horizons_of(pq.read_schema(path).names), settings)}d"

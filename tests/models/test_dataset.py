@@ -28,6 +28,7 @@ class Days:
 
     calls: dict[int, int]
     root: Path = field(default_factory=lambda: Path("home/lake"))
+    zone: str = "Asia/Shanghai"
 
     def days(self, table: str, until: int | None = None) -> list[int]:
         return sorted(day for day, known in self.calls.items() if until is None or (day < until and known < until))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import lightgbm
@@ -15,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from models import bundle as bundles
 from models.dataset import Dataset
-from models.forecast import FEW_BANS, FULL, REGULARISED, SHARES, Fitted, Sample, fit, fold_loss
+from models.forecast import FEW_BANS, FULL, REGULARISED, SHARES, Fitted, Sample, _Learner, fit, fold_loss
 from models.hazard import cumulative
 from models.linear import REACH, STRENGTHS
 from models.pipeline import snapshot_task
@@ -361,3 +362,46 @@ def test_usual_values_are_medians_of_the_group_and_of_all_where_it_is_small():
     rows = pd.DataFrame({"carrier": ["A"] * 25 + ["B"] * 19, "x": [1.0] * 25 + [9.0] * 19, "y": np.nan})
     assert bundles.usual_values(rows, ["x", "y"], "carrier") == {"": {"x": 1.0}, "A": {"x": 1.0}}
     assert bundles.usual_values(rows, ["x"], None) == {"": {"x": 1.0}}
+
+
+def test_usual_values_count_rows_as_often_as_they_stand_for():
+    """Rows with a ban are all kept where others are thinned out: they are no more usual for that."""
+    rows = pd.DataFrame({"carrier": ["A"] * 40, "x": [1.0, 2.0, 3.0, 4.0] * 5 + [50.0] * 20, "y": [np.nan] * 39 + [1.0]})
+    weight = np.where(rows["x"] < 50, 10.0, 1.0)
+    found = bundles.usual_values(rows, ["x", "y"], "carrier", weight)
+    assert found == {"": {"x": 3.0, "y": 1.0}, "A": {"x": 3.0, "y": 1.0}}
+    assert bundles.usual_values(rows, ["x"], None, np.full(40, 2.0)) == {"": {"x": 27.0}}
+
+
+def test_what_changed_in_the_test_period_does_not_weigh_on_the_twin(few: Dataset, tmp_path):
+    """The watch is asked what it knew at the end, and what it knew before the test rows."""
+    asked = []
+
+    def stricter(known_until: int) -> dict[str, int]:
+        asked.append(known_until)
+        return {"CM": known_until - 20}
+
+    settings = worlds.settings(tmp_path)
+    task, plain = snapshot_task(few, settings, stricter=stricter), snapshot_task(few, settings)
+    days = task.sample.days
+    assert asked == [few.outcomes.until, int(days[task.test].min())]
+    cm, stale = (few.table["carrier"] == "CM").to_numpy(), settings.train.stale_weight
+    for sample, until in zip((task.sample, task.before), asked, strict=True):
+        light = cm & (days < until - 20)
+        assert light.any() and np.array_equal(sample.weight, plain.sample.weight * np.where(light, stale, 1.0))
+    assert task.parameters["stricter"] and plain.parameters["stricter"] == ""
+    twins = [write_bundle(own, tmp_path / name, settings)[1] for name, own in (("a", task), ("b", plain))]
+    assert twins[0] != twins[1]
+
+
+def test_checked_rows_are_calibrated_by_the_other_periods(tmp_path):
+    """What came of a checked period changes the risks of the other periods' rows, and not those of its own."""
+    learner = _Learner(sample(), DIRECTIONS, worlds.settings(tmp_path, rounds=40))
+    checks = [learner.check(fold) for fold in FOLDS]
+    _, _, _, row, margin, seen = learner._chosen(checks)
+    first = np.isin(row, FOLDS[0][1])
+    worse = replace(seen, banned=np.where(np.isin(seen.row, FOLDS[0][1]), 1 - seen.banned, seen.banned))
+    one, other = (learner._crossed(checks, row, margin, known, np.full(margin.shape, np.nan)) for known in (seen, worse))
+    assert np.array_equal(one[first], other[first]) and not np.isclose(one[~first], other[~first]).any()
+    found = learner.finish(checks, headline=7)
+    assert np.array_equal(found.checked.risks, cumulative(one)), "what promises and spread are worked out of"

@@ -151,6 +151,17 @@ def test_the_reporting_delay_is_taken_from_the_data_unless_the_settings_give_it(
     assert outcomes(bans, lines, T + 4, delay=None).delay == 0, "what was reported late is not known to be late yet"
 
 
+def test_a_correction_of_a_ban_is_no_late_report():
+    bans = [ban("A", T, known=T, gone=T + 40, n=1), ban("A", T, known=T + 40, n=1), ban("B", T, known=T + 2, n=2)]
+    found = outcomes(bans, [line("A"), line("B")], T + 50, delay=None)
+    assert found.delay == 2 and found.bans["known_day"].tolist() == [T, T + 2]
+
+
+def test_a_ban_corrected_to_a_later_day_was_no_sooner_known_than_it_began():
+    bans = [ban("A", T, known=T, gone=T + 3, n=1), ban("A", T + 2, known=T + 3, n=1)]
+    assert outcomes(bans, [line("A")], T + 50, delay=None).delay == 0
+
+
 # --- against a slow reference -------------------------------------------------------------------------------------------
 
 NAMES = ("A", "B", "C")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from hypothesis.extra.numpy import arrays
 from data_schemas.clock import day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
+from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from models.monitoring import monitor, outcomes, policy_notes, stability_index, verdict
+from models.monitoring import changes_of_policy, monitor, outcomes, policy_notes, stability_index, verdict
 from pipelines.artifacts import policy_rows
 from tests.models import worlds
 
@@ -191,3 +193,36 @@ def test_the_monitor_artifact_has_a_row_a_carrier(watched):
     rows = policy_rows(watched[1].policy)
     assert [(row["carrier"], row["seems stricter"]) for row in rows] == [("CM", ""), ("CU", "yes")]
     assert rows[1]["alarms"].startswith(watched[1].policy[1]["alarms"][0]["day"])
+
+
+def test_no_forecast_is_judged_while_its_bans_may_still_be_reported(watched):
+    _, report = watched
+    end = day_number(date.fromisoformat(report.known_until))
+    for entry in report.outcomes:
+        assert day_number(date.fromisoformat(entry["as_of"])) + entry["horizon"] + DELAY <= end, entry
+    assert {entry["horizon"] for entry in report.outcomes} == {1, 3, 7, 14}
+
+
+def test_days_scored_later_are_marked_and_judge_nothing(watched, tmp_path):
+    before, report = watched
+    home = Home(tmp_path / "home")
+    shutil.copytree(before.root, home.root)
+    for day in range(0, DAYS, 7):
+        made = home.scores_file((START + pd.Timedelta(days=day)).date())
+        made.with_name("summary.json").write_text(json.dumps({"trained_until": "2026-04-01"}), encoding="utf-8")
+    later = monitor(home, worlds.settings(home.root))
+    assert later.outcomes == [{**entry, "hindsight": True} for entry in report.outcomes]
+    assert not any(entry["hindsight"] for entry in report.outcomes) and any(entry["off"] for entry in report.outcomes)
+    assert any("12 of 12 days were scored later" in note for note in later.notes)
+    assert report.policy[1]["standing"] and not later.policy
+    assert not any("matured forecasts are off" in note or "stricter" in note for note in later.notes)
+    end = day_number(date.fromisoformat(report.known_until))
+    lake, settings = Lake(home.lake), worlds.settings(home.root)
+    assert changes_of_policy(before, lake, settings, end) and not changes_of_policy(home, lake, settings, end)
+
+
+def test_calls_of_today_do_not_end_a_day(tmp_path, monkeypatch):
+    home = company(tmp_path / "home")
+    today = (START + pd.Timedelta(days=DAYS - 1)).date()
+    monkeypatch.setattr("data_schemas.lake.local_today", lambda lake: today)
+    assert monitor(home, worlds.settings(home.root)).known_until == today.isoformat()

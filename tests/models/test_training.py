@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from data_schemas.clock import day_date
+from data_schemas.home import Home
 from data_schemas.lake import Lake
 from features.catalogue import CATALOGUE
 from models import tracking
-from models.pipeline import flat_settings
+from models.pipeline import flat_settings, snapshot_task
+from models.training import train
+from pipelines.steps import chosen_model
 from serving.published import Forecast
 from tests.models import worlds
 from tests.models.conftest import Trained
@@ -121,3 +125,24 @@ def test_the_twin_in_the_registry_gives_the_metrics_that_were_reported(bundle, r
     found = average_precision_score(label, risk, sample_weight=past.weight[rows])
     assert found == pytest.approx(reported["average_precision"], abs=1e-12)
     assert np.abs(model.risks(tested) - twin.risks(tested)).max() > 0.01, "the twin has learnt from less"
+
+
+def test_a_model_that_ends_before_the_champions_last_day_does_not_replace_it(few, tmp_path, monkeypatch):
+    """Its test rows may be among those that the champion has learnt from, and nobody would go back to an older model."""
+    settings = worlds.settings(tmp_path / "home", min_bans=5)
+    own = Home(tmp_path / "home")
+    monkeypatch.setattr("models.training.logistic_scores", lambda *arrays: None)  # whatever the baselines are worth
+    task = replace(snapshot_task(few, settings), with_rule=False)
+    assert train(task, own, settings).version == "bancast/1"
+    registry = tracking.connect(own, settings)
+    registry.point(registry.resolve("bancast", "1"), "champion")
+    older = replace(task, meta={**task.meta, "trained_until": str(day_date(UNTIL - 1))}, notes=[])
+    report = train(older, own, settings)
+    assert not report.promoted and "champion" not in report.metrics
+    assert report.why.startswith(f"champion bancast/1 has learnt until {day_date(UNTIL)}, this one until {day_date(UNTIL - 1)}")
+    assert registry.resolve("bancast", "champion").label == "bancast/1"
+    assert registry.resolve("bancast", "challenger").label == "bancast/2"
+    assert "champion" in train(task, own, settings).metrics, "of the same day they are compared"
+    day = day_date(UNTIL - 1)
+    assert chosen_model(own, {"version": "bancast/2"}, day) == "2" and chosen_model(own, None, day) == "champion"
+    assert chosen_model(own, {"version": "bancast/2"}, day_date(UNTIL)) == "champion"

@@ -36,9 +36,13 @@ def scored(home: Home, days_back: int, risks: dict[str, float], trained_until: d
     return save_scores(home, day, scores, until)
 
 
-def lake(bans: list[tuple] = (), left: dict[str, int] | None = None, lines: str = "ABCDEFG") -> TableLake:
-    """bans: (line, days back on which it began, days back on which it became known)."""
-    struck = table("bans", {"line_id": [ban[0] for ban in bans]}, [END - ban[1] for ban in bans], [END - ban[-1] for ban in bans])
+def lake(
+    bans: list[tuple] = (), left: dict[str, int] | None = None, lines: str = "ABCDEFG", lifted: dict[str, int] | None = None
+) -> TableLake:
+    """bans: (line, days back on which it began, days back on which it became known). left, lifted: line -> days back."""
+    named = {"ban_id": [f"b{n}" for n in range(len(bans))], "line_id": [ban[0] for ban in bans]}
+    named["lifted_at"] = [None if ban[0] not in (lifted or {}) else (END - lifted[ban[0]]) * 86_400_000_000 for ban in bans]
+    struck = table("bans", named, [END - ban[1] for ban in bans], [END - ban[-1] for ban in bans])
     moments = [None if line not in (left or {}) else (END - left[line]) * 86_400_000_000 for line in lines]
     known = {"line_id": list(lines), "carrier": ["X"] * len(lines), "number_pool": ["P"] * len(lines), "deactivated_at": moments}
     return TableLake({"lines": table("lines", known, [END - 100] * len(lines)), "bans": struck})
@@ -81,6 +85,14 @@ def test_lines_given_up_and_lines_banned_already_are_no_false_alarms(tmp_path):
     assert kinds(week) == (1, 0, 4, 2, 2, 0)
     assert week["flagged"] == week["hits"] + week["false_alarms"] + week["censored"] + week["late"]
     assert {line["line_id"] for line in told["last"]["false_alarms"]} == set("CFGI")
+
+
+def test_a_line_whose_ban_was_lifted_before_the_list_was_under_none(tmp_path):
+    home = Home(tmp_path)
+    scored(home, 8, dict.fromkeys("ABC", RED))
+    told = card(home, lake([("A", 20, 3), ("B", 20, 3), ("C", 20, 3)], lifted={"A": 9, "B": 8}))
+    assert kinds(told["weeks"][0]) == (0, 0, 1, 0, 2, 0)
+    assert [line["line_id"] for line in told["last"]["false_alarms"]] == ["A"]
 
 
 def test_a_line_banned_twice_in_a_week_counts_once_by_its_first_ban(tmp_path):
