@@ -34,8 +34,10 @@ def _collect() -> tuple[Feature, ...]:
 
 
 CATALOGUE: tuple[Feature, ...] = _collect()
+_CODE = code_of(Path(__file__).parent)
+"""As it was loaded: a process goes on with it when the files change."""
 
 
 def fingerprint() -> str:
     """A hash of the code that makes the features: another declaration or formula makes another table."""
-    return code_of(Path(__file__).parent)
+    return _CODE

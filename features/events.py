@@ -94,14 +94,15 @@ def outside(second: ir.NumericValue, opens: ir.NumericValue, closes: ir.NumericV
 def complainers(complaints: ir.Table) -> ir.Table:
     """Who had complained, as it was known at the time: complainer, complained_at, until_day (exclusive).
 
-    One row while some complaint of the callee stands; several only where all of them were taken back in between.
+    One row while some complaint of the callee stands, corrected ones included; several only where all of them were taken back for
+    more than the rest of a day.
     """
     known = complaints.filter(complaints.callee_id.notnull()).select(
         "known_at", "known_day", complainer="callee_id", until=lambda t: t.gone_day.fill_null(NEVER).cast("int32")
     )
     order = {"group_by": "complainer", "order_by": ["known_at", "until"]}
     marked = known.mutate(reached=known.until.max().over(ibis.window(**order, rows=(None, -1))))
-    marked = marked.mutate(opens=ibis.cases((marked.reached.isnull() | (marked.known_day >= marked.reached), 1), else_=0))
+    marked = marked.mutate(opens=ibis.cases((marked.reached.isnull() | (marked.known_day > marked.reached), 1), else_=0))
     spells = marked.mutate(spell=marked.opens.sum().over(ibis.window(**order, rows=(None, 0))))
     return spells.group_by("complainer", "spell").aggregate(complained_at=spells.known_at.min(), until_day=spells.until.max())
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import time
 from uuid import uuid4
 
-FORMAT = 1
+FORMAT = 2
 INDEX = "index.json"
 _STALE_S = 86_400
 """Files that the index does not name are left for a day: another process may still read them."""
@@ -27,11 +27,12 @@ _STALE_S = 86_400
 
 @dataclass(frozen=True)
 class Entry:
-    """Consecutive days of one kind: their keys, and the name of the file of each part."""
+    """Consecutive days of one kind: their keys, the name of the file of each part, and the bytes of these files."""
 
     days: list[int]
     keys: list[str]
     files: dict[str, str]
+    sizes: list[int]
 
 
 class Kept:
@@ -42,6 +43,8 @@ class Kept:
         folder.mkdir(parents=True, exist_ok=True)
         self._entries: dict[str, list[Entry]] = {}
         self._lines: str | None = None
+        self._size = 0  # of the file of line numbers
+        self._gone: dict[str, float] = {}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -52,11 +55,11 @@ class Kept:
             yield
 
     def _read(self) -> None:
-        self._entries, self._lines = {}, None
+        self._entries, self._lines, self._size, self._gone = {}, None, 0, {}
         try:
             data = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
-            if data["format"] == FORMAT and (self.folder / data["lines"]).exists():
-                self._lines = data["lines"]
+            if data["format"] == FORMAT and self._whole(data["lines"], data["size"]):
+                self._lines, self._size, self._gone = data["lines"], data["size"], data["gone"]
                 self._entries = {kind: [Entry(**entry) for entry in entries] for kind, entries in data["entries"].items()}
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             pass  # nothing kept, or nothing that can be read: the days are worked out anew
@@ -68,7 +71,9 @@ class Kept:
 
     def number_lines(self, path: Path) -> None:
         """Take over a file of line numbers: those of `lines`, and more."""
-        self._lines = path.name
+        if self._lines:
+            self._gone[self._lines] = time()
+        self._lines, self._size = path.name, path.stat().st_size
 
     def missing(self, kind: str, days: Iterable[int], key: Callable[[int], str]) -> list[int]:
         """Which of the days have to be worked out. A file of several days is forgotten whole when one of them has changed."""
@@ -76,18 +81,27 @@ class Kept:
         lost = {
             day for entry in found if not wanted.isdisjoint(entry.days) and not self._stands(entry, key) for day in entry.days
         }
-        self._entries[kind] = [entry for entry in found if lost.isdisjoint(entry.days)]
+        self.forget(kind, lost)
         return sorted(wanted - {day for entry in self._entries[kind] for day in entry.days})
 
     def _stands(self, entry: Entry, key: Callable[[int], str]) -> bool:
-        files = all((self.folder / name).exists() for name in entry.files.values())
+        files = all(map(self._whole, entry.files.values(), entry.sizes))
         return files and [key(day) for day in entry.days] == entry.keys
+
+    def _whole(self, name: str, size: int) -> bool:
+        """Whether a file is there as it was written: a machine that lost its power may have kept a part of it."""
+        try:
+            return (self.folder / name).stat().st_size == size
+        except OSError:
+            return False
 
     def forget(self, kind: str, days: set[int]) -> set[int]:
         """Drop the files that hold any of these days; all the days that were in them."""
         entries = self._entries.get(kind, [])
-        self._entries[kind] = [entry for entry in entries if days.isdisjoint(entry.days)]
-        return {day for entry in entries if not days.isdisjoint(entry.days) for day in entry.days}
+        gone = [entry for entry in entries if not days.isdisjoint(entry.days)]
+        self._entries[kind] = [entry for entry in entries if entry not in gone]
+        self._gone |= {name: time() for entry in gone for name in entry.files.values()}
+        return {day for entry in gone for day in entry.days}
 
     def days(self, kind: str) -> list[int]:
         """The days kept."""
@@ -100,7 +114,7 @@ class Kept:
     def linked(self, folder: Path, first: int) -> Kept:
         """The days from `first` on in another folder, which may then go its own way: files are links to these, never changed."""
         other = Kept(folder)
-        other._lines = self._lines
+        other._lines, other._size = self._lines, self._size
         for kind in self._entries:
             other._entries[kind] = [entry for entry in self.entries(kind) if entry.days[-1] >= first]
         names = {name for entries in other._entries.values() for entry in entries for name in entry.files.values()}
@@ -126,28 +140,39 @@ class Kept:
     def put(self, kind: str, days: Sequence[int], key: Callable[[int], str], *files: Mapping[str, Path]) -> None:
         """Take written files into the index, and the index to disk in one step; several files: each holds some of the lines."""
         keys = [key(day) for day in days]
-        entries = [Entry(list(days), keys, {part: path.name for part, path in paths.items()}) for paths in files]
+        entries = [
+            Entry(
+                list(days),
+                keys,
+                {part: path.name for part, path in paths.items()},
+                [path.stat().st_size for path in paths.values()],
+            )
+            for paths in files
+        ]
         self._entries.setdefault(kind, []).extend(entries)
         self.save()
 
     def save(self) -> None:
         """Write the index."""
         entries = {kind: [asdict(entry) for entry in entries] for kind, entries in self._entries.items()}
+        held = {"format": FORMAT, "lines": self._lines, "size": self._size, "entries": entries, "gone": self._gone}
         temporary = self.folder / f".{INDEX}.{os.getpid()}"
-        temporary.write_text(json.dumps({"format": FORMAT, "lines": self._lines, "entries": entries}), encoding="utf-8")
+        temporary.write_text(json.dumps(held), encoding="utf-8")
         os.replace(temporary, self.folder / INDEX)
 
     def trim(self, before: int) -> None:
         """Forget files whose days are all earlier than `before`."""
         for kind, entries in self._entries.items():
-            self._entries[kind] = [entry for entry in entries if entry.days[-1] >= before]
+            self.forget(kind, {day for entry in entries if entry.days[-1] < before for day in entry.days})
 
     def sweep(self) -> None:
-        """Remove files that are no longer in the index."""
+        """Remove files that have not been in the index for a day."""
         named = {name for entries in self._entries.values() for entry in entries for name in entry.files.values()} | {self._lines}
         for path in self.folder.glob("*.parquet"):
-            if path.name not in named and path.stat().st_mtime < time() - _STALE_S:
+            since = self._gone.get(path.name) or path.stat().st_mtime
+            if path.name not in named and since < time() - _STALE_S:
                 path.unlink(missing_ok=True)
+        self._gone = {name: since for name, since in self._gone.items() if (self.folder / name).exists()}
 
 
 def link(source: Path, target: Path) -> None:

@@ -20,6 +20,12 @@ class Known:
         rows = self.lake.read(self.engine.con, table, first, self.day - 1)
         return rows.filter(rows.day < self.day, rows.known_day < self.day, rows.gone_day.isnull() | (rows.gone_day >= self.day))
 
+    def versions(self, table: str) -> ir.Table:
+        """All that was ever told of a table of the contracts by then; `gone_day` is null where a row still stood."""
+        rows = self.lake.read(self.engine.con, table, None, self.day - 1)
+        rows = rows.filter(rows.day < self.day, rows.known_day < self.day)
+        return rows.mutate(gone_day=ibis.cases((rows.gone_day < self.day, rows.gone_day)))
+
     def lines(self) -> ir.Table:
         """One row a line: what was known of it last."""
         rows = self.rows("lines")

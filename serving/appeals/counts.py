@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from data_schemas.settings import Settings
-from features.events import outside
+from features.events import complainers, outside
 from serving.appeals.limits import limits
 from serving.known import Known
 
@@ -105,12 +105,12 @@ def _calls(known: Known, own: ir.Table, hours: ir.Table, first: int) -> ir.Table
 
 def _to_complainers(known: Known, calls: ir.Table) -> pd.Series | None:
     """ban_id -> calls to a callee of whose complaint the company already knew; None where nothing can be known."""
-    rows = known.rows("complaints")
-    named = rows.filter(rows.callee_id.notnull())
-    first = named.group_by(complainer=named.callee_id).aggregate(complained_at=named.known_at.min())
-    if not known.engine.scalar(first.count()):
+    rows = known.versions("complaints")
+    if not known.engine.scalar(rows.callee_id.count()):
         return None
-    met = calls.join(first, [calls.callee_id == first.complainer, first.complained_at < calls.started_at])
+    who = complainers(rows)
+    stood = [calls.callee_id == who.complainer, who.complained_at < calls.started_at, calls.day < who.until_day]
+    met = calls.join(who, stood)
     return known.engine.frame(met.group_by("ban_id").aggregate(calls=met.count())).set_index("ban_id")["calls"]
 
 

@@ -198,13 +198,14 @@ class Line:
         return any(row.get("callee_id") is not None and row["known_at"] < call["started_at"] for row in rows)
 
     def to_complainer(self, call: dict) -> bool:
-        return any(
-            row.get("callee_id") is not None
-            and row["callee_id"] == call["callee_id"]
-            and row["known_at"] < call["started_at"]
-            and (row["gone_day"] is None or row["gone_day"] > call["day"])
-            for row in self.view.tables.get("complaints", [])
-        )
+        """Whether a complaint of the callee was known and stood; one that is corrected on the day of the call stands that day."""
+        day = call["day"]
+        told = [row for row in self.view.tables.get("complaints", []) if row.get("callee_id") is not None]
+        own = [row for row in told if row["callee_id"] == call["callee_id"]]
+        begun = [row for row in own if row["known_at"] < call["started_at"]]
+        until = [ALWAYS_LATER if row["gone_day"] is None else row["gone_day"] for row in begun]
+        anew = any(row["known_day"] == day and (row["gone_day"] is None or row["gone_day"] > day) for row in own)
+        return any(end > day or (end == day and anew) for end in until)
 
     def values(self, rows: list[dict], column: str) -> set:
         return {row[column] for row in rows if row.get(column) is not None}

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from data_schemas.settings import Settings
 from features import kept, refresh
 from features.build import build_features
 from features.catalogue import CATALOGUE
+from features.kept import Kept
 from tests.data_schemas import disk
 from tests.features.changes import known_before
 from tests.features.worlds import MemoryLake, random_world
@@ -169,7 +171,7 @@ def kept_home(bare_home: Path) -> tuple[Path, pd.DataFrame]:
     return home, table
 
 
-@pytest.mark.parametrize("damage", ["index", "file", "lines", "torn"])
+@pytest.mark.parametrize("damage", ["index", "file", "lines", "torn", "cut", "cut lines"])
 def test_what_is_kept_can_be_lost(kept_home: tuple[Path, pd.DataFrame], tmp_path: Path, damage: str):
     home, want = Path(shutil.copytree(kept_home[0], tmp_path / "home")), kept_home[1]
     folder = home / "derived"
@@ -177,9 +179,26 @@ def test_what_is_kept_can_be_lost(kept_home: tuple[Path, pd.DataFrame], tmp_path
         (folder / "index.json").unlink()
     elif damage == "torn":
         (folder / "index.json").write_text('{"format": 1, "entr')
+    elif damage.startswith("cut"):  # as a lost power leaves it
+        path = next(folder.glob("lines-*" if damage == "cut lines" else "calls-tiles-*"))
+        path.write_bytes(path.read_bytes()[:200])
     else:
         next(folder.glob("lines-*" if damage == "lines" else "calls-met-facts-*")).unlink()
     assert_same(want, build_features(disk.lake_of(home), SETTINGS, [FIRST + 5], catalogue=FEW))
+
+
+def test_a_file_that_is_let_go_stays_for_a_day_from_then(kept_home: tuple[Path, pd.DataFrame], tmp_path: Path):
+    folder = Path(shutil.copytree(kept_home[0], tmp_path / "home")) / "derived"
+    kept = Kept(folder)
+    with kept.locked():
+        (path,) = kept.files("calls", "tiles", [FIRST])[:1]
+        os.utime(path, (time() - 3 * 86_400,) * 2)
+        kept.forget("calls", {FIRST})
+        kept.sweep()
+        assert path.exists(), "another process may have begun to read it"
+        kept._gone[path.name] -= 86_401
+        kept.sweep()
+        assert not path.exists()
 
 
 def test_a_build_that_stops_half_way_leaves_what_was_done(

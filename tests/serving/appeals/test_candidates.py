@@ -2,12 +2,16 @@ import json
 from datetime import timedelta
 
 import hypothesis
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import strategies as some
 
 from data_schemas.clock import day_date
 from data_schemas.home import Home
+from data_schemas.ingest import ingest
+from data_schemas.settings import load_settings
+from data_schemas.sources import find_sources
 from serving.appeals import overview
 from serving.appeals.bans import open_bans, with_scores
 from serving.appeals.judging import candidates, judge, weigh
@@ -135,6 +139,24 @@ def test_what_the_tables_do_not_hold_is_not_known_and_speaks_against_nobody(tmp_
         (one,) = candidates(home, known, settings)
     assert points(one)["complainers"] == (None, 0.0, None)
     assert (one.reason, one.team, one.verified) == (None, None, None)
+
+
+def test_a_corrected_complaint_forgets_no_call_to_its_caller(tmp_path):
+    world = World("PESTER")
+    world.complain("A", BANNED - 20, number=5000)
+    for day in range(BANNED - 10, BANNED - 4):
+        world.call("PESTER", day, 15, number=5000)
+    home = world.store(tmp_path)
+    found = []
+    for category in (None, "spam"):
+        world.complaints[-1] |= {"category": category}
+        pd.DataFrame(world.complaints).to_parquet(tmp_path / "in" / "complaints.parquet", index=False)
+        settings = load_settings(home.root, threads=1)
+        ingest(find_sources(tmp_path / "in"), home.root, settings, known_at=at(BANNED - 6, 12).to_pydatetime())
+        with opened(home) as (known, settings):
+            (one,) = judge(home, known, settings, "PESTER")
+        found.append(points(one)["complainers"][0])
+    assert found == [6, 6]
 
 
 def test_a_line_that_placed_no_call_is_judged_too(tmp_path):
