@@ -20,7 +20,7 @@ FIRST, GROWTH = 20, 1.25
 def threshold(risk: np.ndarray, banned: np.ndarray, precision: float, confidence: float) -> float | None:
     """The lowest risk from which a share `precision` of rows (n,) is banned with this confidence; None: nothing can be promised.
 
-    banned: 0 or 1 (n,). The rows must be such that no part of the forecast has learnt from them.
+    banned: 0 or 1 (n,). The rows must be such that neither their margins nor their calibration were learnt from them.
     """
     order = np.argsort(-risk, kind="stable")
     hits = np.cumsum(banned[order])
