@@ -14,7 +14,7 @@ from itertools import pairwise
 from data_schemas.clock import Clock
 from data_schemas.errors import BadInput
 from data_schemas.hashing import BLOCK
-from data_schemas.sources import FILE, as_text, quoted, text
+from data_schemas.sources import FILE, as_text, quoted, text, trimmed
 from data_schemas.tables import Column, Table
 
 US_PER_DAY = 86_400_000_000
@@ -151,7 +151,7 @@ class Plan:
         cell, kind = quoted(name), self.columns[name]
         if self.table.column(name).personal or kind not in ("VARCHAR", "FLOAT", "DOUBLE"):
             return f"({cell} IS NULL)"
-        return f"({cell} IS NULL OR trim({cell}) = '')" if kind == "VARCHAR" else f"({cell} IS NULL OR isnan({cell}))"
+        return f"({cell} IS NULL OR {trimmed(cell)} = '')" if kind == "VARCHAR" else f"({cell} IS NULL OR isnan({cell}))"
 
     def _broken(self) -> str:
         whens: list[str] = []
@@ -231,7 +231,7 @@ def _convert(column: Column, name: str, kind: str, wall: WallClock, where: str) 
     """SQL of the typed cell (NULL when it does not convert), and of the test for a time without zone ("" when none)."""
     base = _base(kind)
     is_text, is_int, is_float = kind == "VARCHAR" or base == "ENUM", base in _NUMERIC, base in _FRACTIONAL
-    cell = f"trim({name})" if kind == "VARCHAR" else f"trim(CAST({name} AS VARCHAR))"
+    cell = trimmed(name, kind)
     if kind == '"NULL"':
         return f"CAST(NULL AS {sql_type(column)})", ""
     if column.kind == "string" and (is_text or is_int or is_float or base in ("BOOLEAN", "UUID", "DATE")):

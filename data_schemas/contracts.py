@@ -66,14 +66,22 @@ def judge(con: duckdb.DuckDBPyConnection, table: Table, files: list[Path], now: 
 
 
 def _witnesses(table: Table, rows: str) -> str:
-    """SQL of three rows: the least and the greatest of each column, and nothing where a column lacks a value."""
+    """SQL of three rows: the least and the greatest of each column, and nothing where a column lacks a value.
+
+    Of texts and hashes, which rules know no range of, the least where it must not be empty, and any one otherwise.
+    """
     assert not table.rules and not any(column.allowed for column in table.columns), "such rules need whole rows"
 
-    names = table.names
-    low = ", ".join(f'min({quoted(name)}) AS "min {name}", max({quoted(name)}) AS "max {name}"' for name in names)
-    gaps = ", ".join(f'count(*) > count({quoted(name)}) AS "gap {name}"' for name in names)
-    picks = [", ".join(f'"{end} {name}" AS {quoted(name)}' for name in names) for end in ("min", "max")] + [
-        ", ".join(f'CASE WHEN NOT "gap {name}" THEN "min {name}" END AS {quoted(name)}' for name in names)
+    def ends(column: Column) -> tuple[str, str]:
+        if column.kind == "string" or column.personal:
+            return ("min", "min") if column.required and not column.personal else ("any_value", "any_value")
+        return "min", "max"
+
+    found = [(quoted(column.name), column.name, *ends(column)) for column in table.columns]
+    low = ", ".join(f'{least}({cell}) AS "min {name}", {most}({cell}) AS "max {name}"' for cell, name, least, most in found)
+    gaps = ", ".join(f'count(*) > count({cell}) AS "gap {name}"' for cell, name, *_ in found)
+    picks = [", ".join(f'"{end} {name}" AS {cell}' for cell, name, *_ in found) for end in ("min", "max")] + [
+        ", ".join(f'CASE WHEN NOT "gap {name}" THEN "min {name}" END AS {cell}' for cell, name, *_ in found)
     ]
     return f"WITH extremes AS (SELECT {low}, {gaps} FROM {rows}) " + " UNION ALL ".join(
         f"SELECT {p} FROM extremes" for p in picks

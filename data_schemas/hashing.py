@@ -72,8 +72,11 @@ class CalleeKey:
 
     def blocks(self, ids: pa.Array) -> pa.Array:
         """The hashes (int64) of numbers without their last two digits; null for ids that are no number of 5 digits or more."""
-        numbers = pc.replace_substring_regex(ids, "[-+ ]", "")
-        known = pc.match_substring_regex(numbers, "^[0-9]{5,}$")
+        if pc.all(pc.ascii_is_decimal(ids)).as_py():  # as most are: a third of the time
+            numbers, known = ids, pc.greater_equal(pc.binary_length(ids), 5)
+        else:
+            numbers = pc.replace_substring_regex(ids, "[-+ ]", "")
+            known = pc.match_substring_regex(numbers, "^[0-9]{5,}$")
         found = self._digests(pc.utf8_slice_codeunits(numbers, 0, -2), b"bancast block")
         return pc.if_else(known, pa.array(found), pa.scalar(None, pa.int64()))
 

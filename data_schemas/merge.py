@@ -26,7 +26,7 @@ SHOWS_WITH: dict[str, dict[str, str]] = {"bans": {"appeal_won": "lifted_at"}}
 """Of these, the columns without a time of their own: each shows with another one. Told after that one was, it is a correction."""
 WHOLE_DAY = 0.75
 """Share of the stretch of an earlier input from which an input of one day counts as that day anew."""
-MOST_ROWS = 2 / 3
+MOST_ROWS = 0.67
 """Share of an earlier input's rows beyond which an input that holds them is that one anew, and not some corrections to it."""
 _FORMAT = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION v2"
 """As small as by the usual level and version, a sixth less time to write and to read."""

@@ -246,7 +246,20 @@ def as_text(name: str, kind: str, prefix: str = "") -> str:
             f"(CASE WHEN isnan({cell}::DOUBLE) THEN NULL WHEN {whole} THEN CAST(CAST({cell} AS BIGINT) AS VARCHAR) "
             f"ELSE CAST({cell} AS VARCHAR) END)"
         )
-    return f"nullif(trim({cell}), '')" if kind == "VARCHAR" else f"nullif(trim(CAST({cell} AS VARCHAR)), '')"
+    return f"nullif({trimmed(cell, kind)}, '')"
+
+
+def trimmed(cell: str, kind: str = "VARCHAR") -> str:
+    """SQL of a cell as text without spaces around it.
+
+    The engine's trim takes every text apart into characters, several times as long as it takes to see that there is no space at
+    either end: the first character says so, the last, and whether there are others than ASCII.
+    """
+    if kind != "VARCHAR":
+        return f"trim(CAST({cell} AS VARCHAR))"
+    return (
+        f"(CASE WHEN {cell} < '!' OR suffix({cell}, ' ') OR strlen({cell}) <> length({cell}) THEN trim({cell}) ELSE {cell} END)"
+    )
 
 
 def threads(con: duckdb.DuckDBPyConnection) -> int:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from data_schemas import hashing, staging
 from data_schemas.errors import BadInput
 from data_schemas.hashing import CalleeKey, forget, hashed_view, load_key, passing_view
+from data_schemas.sources import trimmed
 from tests.data_schemas import disk
 from tests.data_schemas.disk import load, small, write
 
@@ -137,3 +138,11 @@ def test_a_key_file_that_gives_no_key_is_named(tmp_path, content, says):
         path.write_bytes(content)
     with pytest.raises(BadInput, match=f"key: callee key {says}"):
         load_key(disk.settings(tmp_path, callee_key_file=path), tmp_path)
+
+
+@given(st.lists(st.one_of(st.none(), st.text(SPACES + "a1!\t\n\x1f\u200b中é", max_size=6), st.text(max_size=4)), max_size=30))
+def test_a_text_without_spaces_around_it_is_what_the_engine_trims(values):
+    con = duckdb.connect()
+    con.register("rows", disk.pa.table({"x": texts(values)}))
+    found = con.execute(f"SELECT {trimmed('x')}, trim(x) FROM rows").fetchall()
+    assert found == [(text and text.strip(SPACES),) * 2 for text in values]
