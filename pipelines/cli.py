@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import typer
 
-from pipelines import verbs_alerts, verbs_appeals, verbs_data, verbs_model
+from pipelines import interrupts, verbs_alerts, verbs_appeals, verbs_data, verbs_model
 from pipelines.console import BAD, INTERRUPTED
 
 EXAMPLES = {
@@ -89,7 +87,7 @@ def commands() -> dict[str, Any]:
 
 def main() -> None:
     """Entry point: one line on stderr for wrong usage, and an orderly end on SIGTERM."""
-    signal.signal(signal.SIGTERM, _stop)
+    interrupts.listen()
     program = typer.main.get_command(app)
     try:
         status = program.main(prog_name="bancast", standalone_mode=False)
@@ -105,8 +103,3 @@ def main() -> None:
         print("bancast: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """End as Ctrl-C does, so that locks, temporary files and a temporary Prefect server go."""
-    raise KeyboardInterrupt

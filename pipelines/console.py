@@ -19,10 +19,12 @@ from typing import Any, ParamSpec
 import typer
 
 from data_schemas.errors import BadInput
+from pipelines import interrupts
 
 P = ParamSpec("P")
 DONE, FAILED, BAD = 0, 1, 2
 INTERRUPTED = 130
+_INTERRUPTED = "interrupted; nothing is half-written, a re-run finishes the work"
 """What shells give a process that Ctrl-C ended."""
 _EVERY_S = 10.0
 """Seconds between two plain lines on the same step."""
@@ -69,11 +71,11 @@ def command(verb: str) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
             except Failed as error:
                 _end(verb, as_json, str(error), "failed", FAILED)
             except Exception as error:  # outside a home: the log goes to the system's temporary folder
+                if interrupts.asked():
+                    _end(verb, as_json, _INTERRUPTED, "interrupted", INTERRUPTED)
                 _end(verb, as_json, str(_failed(error, _temporary_log(verb))), "failed", FAILED)
             except KeyboardInterrupt:
-                _end(
-                    verb, as_json, "interrupted; nothing is half-written, a re-run finishes the work", "interrupted", INTERRUPTED
-                )
+                _end(verb, as_json, _INTERRUPTED, "interrupted", INTERRUPTED)
             else:
                 _show(verb, outcome, as_json)
                 if outcome.error:
@@ -176,6 +178,7 @@ def work(home_root: Path) -> Iterator[None]:
     """
     from data_schemas.home import Home
     from pipelines import runtime
+    from pipelines.leftovers import clear
 
     home = Home(home_root)
     runtime.quiet(home)
@@ -183,11 +186,13 @@ def work(home_root: Path) -> Iterator[None]:
         with runtime.writing(home), runtime.log_file(home) as log, bar() as sink, runtime.telling(sink), stdout_aside():
             try:
                 sink("start", f"home {home_root}", 0.0)
+                clear(home)
                 yield
                 sink("start", "done", 1.0)
             except BadInput:
                 raise
             except Exception as error:
+                interrupts.stop_if_asked()  # the engine makes an error of its own of an interrupt
                 logging.getLogger("bancast").exception("unexpected")
                 raise _failed(error, log) from error
     except OSError as error:

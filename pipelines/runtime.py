@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from data_schemas.clock import day_date
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
+from pipelines import interrupts
 
 if TYPE_CHECKING:
     from data_schemas.lake import Lake
@@ -142,7 +143,12 @@ def telling(sink: Sink) -> Iterator[None]:
 def progress(stage: str) -> Progress:
     """Where the steps of a stage report what they do."""
     sink = _sink.get() or _log
-    return lambda what, share: sink(stage, what, share)
+
+    def told(what: str, share: float) -> None:
+        interrupts.stop_if_asked()
+        sink(stage, what, share)
+
+    return told
 
 
 def _log(stage: str, what: str, share: float) -> None:
