@@ -34,6 +34,8 @@ SOON = 14
 NO_FORECAST = "rule/"
 """Model versions whose risks rank lines and forecast no number of bans."""
 _FEATURES_SHOWN = 10
+_APART = 7
+"""Days between which drift is told at the least: less is the weekday's doing."""
 _RISK = re.compile(r"risk_(\d+)d$")
 
 
@@ -185,16 +187,22 @@ def verdict(psi: float) -> str:
 
 
 def _drift(home: Home, lake: Lake, settings: Settings, scored: dict[date, Path], report: MonitorReport, tell: Progress) -> None:
-    """The newest scores, and the features behind them, against the oldest of the same model version."""
+    """The newest scores, and the features behind them, against the oldest of the same model version, a week or more before.
+
+    Of the same weekday where there is one: on a Monday lines look back on other days than on a Saturday.
+    """
     newest = max(scored)
     now = _read(scored[newest])
     version = now["model_version"].iloc[0] if len(now) else ""
-    earlier = [day for day in sorted(scored) if day < newest]
+    earlier = [day for day in sorted(scored) if (newest - day).days >= _APART]
     same = [day for day in earlier if (_read(scored[day])["model_version"] == version).all()]
     if not same:
-        report.drift_says = f"Drift needs two days scored by the same model; {version or 'the newest'} has scored {newest} alone."
+        report.drift_says = (
+            f"Drift needs two days scored by the same model, a week or more apart; {version or 'the newest'} has scored no day"
+            f" that is a week before {newest}."
+        )
         return
-    oldest = same[0]
+    oldest = min(same, key=lambda day: ((newest - day).days % _APART != 0, day))
     then = _read(scored[oldest])
     report.drift_says = f"Population stability index, {newest} against {oldest}, model {version}: 0.10 moved, 0.25 shifted."
     for name in (name for name in now if _RISK.match(str(name))):

@@ -226,3 +226,28 @@ def test_calls_of_today_do_not_end_a_day(tmp_path, monkeypatch):
     today = (START + pd.Timedelta(days=DAYS - 1)).date()
     monkeypatch.setattr("data_schemas.lake.local_today", lambda lake: today)
     assert monitor(home, worlds.settings(home.root)).known_until == today.isoformat()
+
+
+def test_drift_is_told_against_the_oldest_day_of_the_same_weekday_a_week_before_or_more(watched, tmp_path, monkeypatch):
+    home = Home(tmp_path / "home")
+    shutil.copytree(watched[0].root, home.root)
+    settings = worlds.settings(home.root)
+    lines = [f"{carrier}{n}" for carrier in ("CM", "CU") for n in range(200)]
+    scores = pd.DataFrame({"line_id": lines, "risk_7d": np.linspace(0, 0.1, 400), "model_version": "bancast/9"})
+    monkeypatch.setattr("features.build.build_features", lambda *args, **more: pd.DataFrame({"as_of": [], "line_id": []}))
+    newest = (START + pd.Timedelta(days=70)).date()
+
+    def told(*back: int) -> str:
+        shutil.rmtree(home.scores)
+        for days in (0, *back):
+            _write_scores(home, 70 - days, scores)
+        report = monitor(home, settings)
+        assert bool(report.drift) == report.drift_says.startswith("Population")
+        return report.drift_says
+
+    assert told(1, 2, 6) == (
+        "Drift needs two days scored by the same model, a week or more apart; bancast/9 has scored no day that is a week before "
+        f"{newest}."
+    )
+    assert f"{newest} against {newest - timedelta(days=9)}," in told(8, 9)
+    assert f"{newest} against {newest - timedelta(days=14)}," in told(7, 14, 16)
