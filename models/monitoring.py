@@ -20,7 +20,7 @@ from data_schemas.lake import Lake, finished_days
 from data_schemas.settings import Settings
 from models.labels import Outcomes, read_outcomes
 from models.watch import latest_change, told_by, watch
-from serving.scored import made_later, scored_days
+from serving.scored import forecasts, made_later, scored_days
 
 Progress = Callable[[str, float], None]
 BINS = 10
@@ -31,8 +31,6 @@ SURPRISING = 3.0
 """Standard deviations between observed and expected bans from which a forecast is off."""
 SOON = 14
 """Days within which a carrier's change should be seen; where it cannot be, the notes say so."""
-NO_FORECAST = "rule/"
-"""Model versions whose risks rank lines and forecast no number of bans."""
 _FEATURES_SHOWN = 10
 _APART = 7
 """Days between which drift is told at the least: less is the weekday's doing."""
@@ -238,7 +236,7 @@ def _policy(lake: Lake, settings: Settings, scored: dict[date, Path], known: Out
     def frames() -> Iterator[tuple[int, pd.DataFrame]]:
         for day in sorted(scored):
             scores = _read(scored[day])
-            if len(scores) and not str(scores["model_version"].iloc[0]).startswith(NO_FORECAST):
+            if len(scores) and forecasts(str(scores["model_version"].iloc[0])):
                 yield day_number(day), scores.assign(carrier=scores["line_id"].map(carriers))
 
     return watch(told_by(frames(), known, settings.watch), settings.watch, known.delay, known.until)

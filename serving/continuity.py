@@ -21,7 +21,7 @@ from models.counts import LEVEL, interval
 from models.pages.texts import N_
 from serving.known import Known
 from serving.published import levels_by_cost
-from serving.scored import headline_of, horizons_of, read_summary
+from serving.scored import forecasts, headline_of, horizons_of, read_summary
 
 WEEKS = (1, 2, 4)
 """Weeks ahead that are told."""
@@ -33,20 +33,23 @@ ALONE = N_(
     "These scores do not say how bans cluster: the intervals take lines for independent and are too narrow; score the day anew."
     " Beyond the last horizon of the forecast, the hazard of its last days is assumed to go on."
 )
-UNLEARNED = N_("These risks come from the rule: they rank lines and were not learnt from bans, so the numbers are no forecast.")
+UNLEARNED = N_(
+    "The rule of thumb ranks lines and has learnt nothing from bans: it tells neither bans to expect nor spare lines to hold."
+)
 
 
 def continuity(home: Home, known: Known, settings: Settings, lines: pd.DataFrame, as_of: date) -> dict[str, Any]:
     """Bans to expect, by team, by carrier and in total, the capacity to plan for, and what acting on the list is worth.
 
-    lines: one row a scored line: line_id, risk_{h}d, team, carrier, level. known: the lake at as_of. Plain values:
+    lines: one row a scored line: line_id, risk_{h}d, team, carrier, level, model_version. known: the lake at as_of. Plain values:
 
-    weeks: of which each list below has one value. groups: "team" and "carrier" -> rows, most bans first; empty where no line
-    has one. total: a row. A row: name (None: not said, and in total), lines, expected (lines banned), low and high (they hold in
-    4 of 5 cases), spare_lines (enough with 90 % probability), calls_day (what its lines usually place a day), lost_calls_day (a
-    day, while the lines banned by then are out), ban_days (median length of the carrier's lifted bans; several carriers': their
-    mean by risk; None: no ban was lifted yet) and lost_calls (in all, each line out for so long; None then).
-    plan: see `plan`. note: what to know of these numbers.
+    weeks: of which each list below has one value; none where the scores are the rule's, which forecasts nothing.
+    groups: "team" and "carrier" -> rows, most bans first; empty where no line has one. total: a row. A row: name (None: not
+    said, and in total), lines, expected (lines banned), low and high (they hold in 4 of 5 cases), spare_lines (enough with 90 %
+    probability), calls_day (what its lines usually place a day), lost_calls_day (a day, while the lines banned by then are out),
+    ban_days (median length of the carrier's lifted bans; several carriers': their mean by risk; None: no ban was lifted yet) and
+    lost_calls (in all, each line out for so long; None then).
+    plan: see `plan`; None for the rule. note: what to know of these numbers.
 
     A line counts once however often it is banned, and only lines that can call at as_of count. The dispersion is that of the
     headline horizon at any number of weeks, as though a level, once off, stayed off: this errs to the wide side.
@@ -54,8 +57,10 @@ def continuity(home: Home, known: Known, settings: Settings, lines: pd.DataFrame
     horizons = horizons_of(lines.columns)
     headline = headline_of(horizons, settings)
     risks = lines[[f"risk_{horizon}d" for horizon in horizons]].to_numpy(dtype="float64")
-    ahead = np.column_stack([risk_within(risks, horizons, 7 * weeks) for weeks in WEEKS])
     summary = read_summary(home.scores_file(as_of))
+    learnt = summary.get("kind") != "rule" and all(map(forecasts, lines.get("model_version", pd.Series(dtype=str)).head(1)))
+    weeks = WEEKS if learnt else ()
+    ahead = np.array([risk_within(risks, horizons, 7 * n) for n in weeks]).reshape(len(weeks), len(lines)).T
     spread: dict[str, float] = summary.get("spread") or {}
     calls = lines["line_id"].map(usual_calls(known)).fillna(0.0).to_numpy(dtype="float64")
     days = lines["carrier"].map(ban_lengths(known, settings)).to_numpy(dtype="float64")
@@ -67,13 +72,13 @@ def continuity(home: Home, known: Known, settings: Settings, lines: pd.DataFrame
     together = spread.get("all", max(spread.values(), default=0.0))
     total = _rows(np.full(len(lines), None, dtype=object), ahead, calls, days, together)
     return {
-        "weeks": list(WEEKS),
+        "weeks": list(weeks),
         "groups": groups,
         "total": total[0] if total else _row(None, ahead, calls, days, 0.0),
-        "plan": plan(
-            lines[f"risk_{headline}d"].to_numpy(float), (lines["level"] != "green").to_numpy(), settings.costs, headline
-        ),
-        "note": UNLEARNED if summary.get("kind") == "rule" else GOES_ON if spread else ALONE,
+        "plan": plan(lines[f"risk_{headline}d"].to_numpy(float), (lines["level"] != "green").to_numpy(), settings.costs, headline)
+        if learnt
+        else None,
+        "note": UNLEARNED if not learnt else GOES_ON if spread else ALONE,
     }
 
 
@@ -146,7 +151,7 @@ def _rows(names: np.ndarray, ahead: np.ndarray, calls: np.ndarray, days: np.ndar
     order = np.argsort(codes, kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(codes, minlength=len(found)))[:-1]) if len(found) else []
     rows = [_row(name, ahead[own], calls[own], days[own], dispersion) for name, own in zip(found, parts, strict=True)]
-    return sorted(rows, key=lambda row: -row["expected"][0])
+    return sorted(rows, key=lambda row: row["expected"][:1] or [row["lines"]], reverse=True)
 
 
 def _row(name: Any, ahead: np.ndarray, calls: np.ndarray, days: np.ndarray, dispersion: float) -> dict[str, Any]:
@@ -155,7 +160,7 @@ def _row(name: Any, ahead: np.ndarray, calls: np.ndarray, days: np.ndarray, disp
     low, high = ([int(table[side].sum()) for table in bounds] for side in ("low", "high"))
     lost = ahead * calls[:, None]
     lifted = ~np.isnan(days)
-    ban_days = float(np.average(days[lifted], weights=ahead[lifted, 0] + 1e-12)) if lifted.any() else None
+    ban_days = float(np.average(days[lifted], weights=ahead[lifted, :1].sum(axis=1) + 1e-12)) if lifted.any() else None
     return {
         "name": None if pd.isna(name) else str(name),
         "lines": len(ahead),

@@ -31,7 +31,6 @@ from data_schemas.clock import day_date, day_number
 from data_schemas.home import Home
 from data_schemas.settings import Settings
 from models.labels import Outcomes, outcomes_known
-from models.monitoring import NO_FORECAST
 from models.pages.texts import N_
 from serving.known import Known
 from serving.scored import (
@@ -39,6 +38,7 @@ from serving.scored import (
     LEVELS,
     among_listed,
     earlier_days,
+    forecasts,
     headline_of,
     horizons_of,
     made_later,
@@ -155,7 +155,7 @@ def _judge(home: Home, day: int, settings: Settings, outcomes: Outcomes) -> _Wee
         "late": count["late"],
         "unscored": len(began) - count["hit"] - count["miss"],
     }
-    rule = len(lines) > 0 and str(lines["model_version"].iloc[0]).startswith(NO_FORECAST)
+    rule = len(lines) > 0 and not forecasts(str(lines["model_version"].iloc[0]))
     return _Week(
         day,
         lines.assign(banned=banned, kind=kind)[kind != ""].drop(columns="model_version"),

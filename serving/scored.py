@@ -24,6 +24,8 @@ FLAGGED = LEVELS[:3]
 """Levels that put a line on the list."""
 EARLIER_DAYS = 400
 """Earlier scored days that are looked through at most, for since when a line is on the list."""
+NO_FORECAST = "rule/"
+"""Model versions whose risks rank lines and forecast no number of bans."""
 _NEEDED = ("line_id", "rank", "level", "reasons", "actions", "model_version", "data_fingerprint")
 _RISK = re.compile(r"risk_(\d+)d")
 
@@ -102,6 +104,11 @@ def read_summary(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return summary if isinstance(summary, dict) else {}
+
+
+def forecasts(model_version: str) -> bool:
+    """Whether scores of this version forecast bans: the rule of thumb's rank the lines, and were learnt from nothing."""
+    return not model_version.startswith(NO_FORECAST)
 
 
 def trained_until(summary: Mapping[str, Any]) -> str | None:

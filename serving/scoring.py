@@ -117,7 +117,7 @@ def score_day(
     summary = {
         "as_of": as_of.isoformat(),
         **_summary(forecast, version, alias, scores, f"risk_{forecast.meta['headline']}d"),
-        "bans_by": _bans_by(scores, table, forecast),
+        "bans_by": _bans_by(scores, table, forecast) if forecast.meta["kind"] != "rule" else [],
         "actions": advice.summary,
         "spread": forecast.meta.get("spread", {}),
         "data_fingerprint": scores["data_fingerprint"].iloc[0],
@@ -274,7 +274,7 @@ def _summary(forecast: Forecast, version: Version, alias: str, scores: pd.DataFr
     return {
         "lines": len(scores),
         "levels": {colour: int(counts.get(colour, 0)) for colour in COLOURS},
-        "expected_bans": round(float(scores[headline].sum()), 1),
+        "expected_bans": round(float(scores[headline].sum()), 1) if forecast.meta["kind"] != "rule" else None,
         "horizon_days": forecast.meta["headline"],
         "kind": forecast.meta["kind"],
         "degree": forecast.meta.get("degree", forecast.meta["kind"]),

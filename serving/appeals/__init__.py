@@ -98,9 +98,13 @@ def _row(one: Judged) -> dict[str, Any]:
         "team": one.team,
         "banned": one.banned.isoformat(),
         "level": one.level,
-        "risk": one.risk,
+        "risk": one.estimate,
         "rank": one.rank,
         "scored": one.scored.isoformat() if one.scored else None,
-        "points": [[sentence(point, one, say) for say in said] for point in one.points],
+        "points": [
+            [sentence(point, one, say) for say in said]
+            for point in one.points
+            if point.name != "risk" or one.estimate is not None
+        ],
         "document": {language: documents.name(one.ban_id, language) for language in LANGUAGES},
     }

@@ -220,13 +220,13 @@ def _consent(attachments: Sequence[dict[str, Any]], say: Texts) -> Part:
 
 def _estimate(judged: Judged, source: Source, say: Texts) -> Part:
     heading = say("Our own estimate before the ban")
-    if judged.risk is None or judged.scored is None:
+    if judged.estimate is None or judged.scored is None:
         return Part(heading, [say("There is none of this line.")])
     first = say(
         "On {date}, before the ban, our software bancast estimated the risk that this line is banned within {n} days at {risk}.",
         date=say.date(judged.scored),
         n=source.horizon,
-        risk=say.percent(judged.risk),
+        risk=say.percent(judged.estimate),
     )
     second = say(
         "This is a statistical estimate from the records of all our lines. It is no proof that the line kept your rules; it says "

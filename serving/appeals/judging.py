@@ -15,6 +15,7 @@ from data_schemas.settings import Settings
 from serving.appeals.bans import SCORED, open_bans, with_scores
 from serving.appeals.counts import DAYS, Counts, count
 from serving.known import Known
+from serving.scored import forecasts
 
 POINTS = ("risk", "daily_calls", "hourly_calls", "off_hours", "complaints", "complainers")
 
@@ -70,6 +71,11 @@ class Judged:
     def candidate(self) -> bool:
         """Whether nothing speaks against an appeal."""
         return not self.hindrances and all(point.holds is not False for point in self.points)
+
+    @property
+    def estimate(self) -> float | None:
+        """The risk as an estimate to show the carrier; None where there is none, as the rule's was learnt from no ban."""
+        return self.risk if forecasts(self.model_version or "") else None
 
 
 def candidates(home: Home, known: Known, settings: Settings, taken: Collection[str] = ()) -> list[Judged]:

@@ -98,7 +98,7 @@ def write_report(
         },
         "lines": totals.lines,
         **{level: totals.levels[level] for level in LEVELS},
-        "expected_bans": round(totals.expected, 2),
+        "expected_bans": None if totals.expected is None else round(totals.expected, 2),
         "headline_days": ranking.headline,
         "previous": ranking.previous.as_of.isoformat() if ranking.previous else None,
         "new": ranking.new,

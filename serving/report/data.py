@@ -26,7 +26,7 @@ from serving.report.extras import Extras, gather
 from serving.report.history import DayTotals, History, level_places, read_history, totals_of
 from serving.report.scores import PerLine, read_lines
 from serving.report.seen import DAYS, WEEKS, Seen
-from serving.scored import FLAGGED, LEVELS, headline_of, horizons_of, read_summary, trained_until
+from serving.scored import FLAGGED, LEVELS, forecasts, headline_of, horizons_of, read_summary, trained_until
 
 __all__ = ["DAYS", "FLAGGED", "LEVELS", "WEEKS", "DayTotals", "Ranking", "read_ranking"]
 KINDS = ("team", "carrier", "number_pool")
@@ -37,11 +37,11 @@ _EMPTY = np.empty(0, dtype=np.int64)
 class Ranking:
     """All that the page and the files show.
 
-    lines: one row a scored line, by rank: line_id, rank, level, risk_{h}d, days_to_red (NaN: not within a year), reasons
-    and actions (lists of dicts), team, carrier, number_pool (None where not known), since (the day from which the line has
-    been at yellow or worse on every scored day, None for green), level_before, risk_before (on the day of `previous`, None and
-    NaN where not scored), new (on the list, and not on that of `previous`), up (on both, at a worse level now), calls_7d,
-    talk_7d (s), complaints_28d, bans (ever before), and each of GRADES ("A" to "D", None: too little is known).
+    lines: one row a scored line, by rank: line_id, rank, level, risk_{h}d, days_to_red (NaN: not within a year, red already, or
+    not forecast), reasons and actions (lists of dicts), team, carrier, number_pool (None where not known), since (the day from
+    which the line has been at yellow or worse on every scored day, None for green), level_before, risk_before (on the day of
+    `previous`, None and NaN where not scored), new (on the list, and not on that of `previous`), up (on both, at a worse level
+    now), calls_7d, talk_7d (s), complaints_28d, bans (ever before), and each of GRADES ("A" to "D", None: too little is known).
     details: reasons and actions once more, flat. shown: how many lines, from the top, the page holds.
     previous: the earlier scored day against which changes are told, the nearest to a week before, if there is any.
     cleared: lines that were on its list and are scored green now. gone: lines that were on its list and are not scored any
@@ -81,7 +81,12 @@ class Ranking:
     @property
     def model_version(self) -> str:
         """The model that scored the day; empty when there are no lines."""
-        return str(self.lines["model_version"].iloc[0]) if len(self.lines) else ""
+        return _version(self.lines)
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether the risks forecast bans. The rule's do not: nothing is to be summed up, ranged or promised from them."""
+        return forecasts(self.model_version)
 
     @property
     def data_fingerprint(self) -> str:
@@ -90,8 +95,8 @@ class Ranking:
 
     @property
     def trained_until(self) -> str | None:
-        """The model learnt from what was known before this day; None where the summary does not say."""
-        return trained_until(self.summary)
+        """The model learnt from what was known before this day; None for the rule, and where the summary does not say."""
+        return trained_until(self.summary) if self.forecasts else None
 
 
 def read_ranking(home: Home, settings: Settings, as_of: date, lake: Lake, scores: Path | None = None) -> Ranking:
@@ -151,13 +156,13 @@ def assemble(*, lines: pd.DataFrame, history: History, extras: Extras, **rest: A
         up=listed & was_listed & (level < history.level),
         **{name: pd.Series(details[name].lists(), dtype=object, index=lines.index) for name in details},
     )
-    if "days_to_red" not in lines:
-        lines["days_to_red"] = np.nan
+    ahead = (lines["level"] != "red") & forecasts(_version(lines))
+    lines["days_to_red"] = lines["days_to_red"].where(ahead) if "days_to_red" in lines else np.nan
     if extras.grades is not None:
         lines = lines.merge(extras.grades, on="line_id", how="left")
     for name in GRADES:
         lines[name] = lines[name].astype(object).where(lines[name].notna(), None) if name in lines else None
-    totals = totals_of(as_of, level, lines[f"risk_{rest['headline']}d"].to_numpy())
+    totals = totals_of(as_of, level, lines[f"risk_{rest['headline']}d"].to_numpy(), _version(lines))
     return Ranking(
         lines=lines,
         history=history,
@@ -171,6 +176,10 @@ def assemble(*, lines: pd.DataFrame, history: History, extras: Extras, **rest: A
         trend=[*history.days, totals],
         **rest,
     )
+
+
+def _version(lines: pd.DataFrame) -> str:
+    return str(lines["model_version"].iloc[0]) if len(lines) else ""
 
 
 def _known_of(lines: pd.DataFrame, seen: Seen) -> pd.DataFrame:

@@ -30,7 +30,9 @@ def write_extra(sheet: Sheet, name: str, found: Mapping[str, Any]) -> None:
 
 def _scorecard(sheet: Sheet, card: Mapping[str, Any]) -> None:
     """Each week's list against the bans that followed it, and who was caught, missed and warned of for nothing last."""
-    say = sheet.say
+    say, weeks = sheet.say, list(card.get("weeks") or [])
+    # Where all lists were the rule's, no number of bans was ever forecast.
+    forecast = not weeks or any(week.get("expected") is not None for week in weeks)
     shape = [
         Column(say("As of"), "date", 13),
         Column(say("Until"), "date", 13),
@@ -43,7 +45,7 @@ def _scorecard(sheet: Sheet, card: Mapping[str, Any]) -> None:
         Column(say("False alarms"), "number", 9),
         Column(say("Precision"), "percent", 10, "share"),
         Column(say("Recall"), "percent", 10, "share"),
-        Column(say("Expected bans"), "decimal", 10),
+        *([Column(say("Expected bans"), "decimal", 10)] if forecast else []),
         Column(say("Days of warning: quarter"), "decimal", 10),
         Column(say("Days of warning: half"), "decimal", 10),
         Column(say("Days of warning: three quarters"), "decimal", 13),
@@ -55,11 +57,11 @@ def _scorecard(sheet: Sheet, card: Mapping[str, Any]) -> None:
         (
             [
                 *(week.get(name) for name in names),
-                week.get("expected"),
+                *([week.get("expected")] if forecast else []),
                 *(week.get("warning") or [None] * 3),
                 _state(say, week),
             ]
-            for week in card.get("weeks") or []
+            for week in weeks
         ),
         keep=2,
     )

@@ -19,7 +19,7 @@ from serving.report.data import FLAGGED, Ranking
 from serving.report.extra_sheets import SHEETS, write_extra
 from serving.report.groups import groups
 from serving.report.sheets import Book, Sheet, sheet_name
-from serving.report.texts import LANGUAGES, Texts, texts
+from serving.report.texts import ABOUT_RULE, BY_RULE, LANGUAGES, Texts, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
 
 XLSX_LINES = 10_000
@@ -153,6 +153,8 @@ def _summary(sheet: Sheet, ranking: Ranking, teams: _Teams) -> None:
 
     sheet.line((say("Line ban risk, ranked"), "title"))
     sheet.line((say("As of {date}, 00:00", date=say.date(ranking.as_of)), "text"))
+    if not ranking.forecasts:
+        sheet.line((say(BY_RULE), "text"))
     sheet.heading("", say("Now"), *([say.date(before.as_of)] if before else []), lines=1)
     first = sheet.row
     for level in FLAGGED:
@@ -160,8 +162,9 @@ def _summary(sheet: Sheet, ranking: Ranking, teams: _Teams) -> None:
             (say.level(level), "level"), (totals.levels[level], "number"), (before.levels[level] if before else None, "number")
         )
     sheet.colour_levels(0, first, sheet.row - 1)
-    expected = say("Bans expected in the next {n} days", n=ranking.headline)
-    against(expected, totals.expected, "decimal", before.expected if before else None)
+    if totals.expected is not None:
+        words = say("Bans expected in the next {n} days", n=ranking.headline)
+        against(words, totals.expected, "decimal", before.expected if before else None)
     against(say("Lines scored"), totals.lines, "number", before.lines if before else None)
     listed = ranking.lines["level"].isin(FLAGGED)
     against(say("Calls at stake, 7 days"), int(ranking.lines.loc[listed, "calls_7d"].sum()), "number", None)
@@ -172,18 +175,19 @@ def _summary(sheet: Sheet, ranking: Ranking, teams: _Teams) -> None:
         sheet.line((note, "text"))
     sheets = {team.name: team.sheet for team in teams.shown}
     for kind, heading in GROUPS.items():
-        words = [say(heading), say("Lines"), *(say(LEVEL_WORDS[level]) for level in FLAGGED)]
-        words += [say("Expected bans"), say("Per 100 lines"), say("Calls at stake, 7 days")]
-        words += [say("Sheet")] if kind == "team" and sheets else []
+        heads = [say(heading), say("Lines"), *(say(LEVEL_WORDS[level]) for level in FLAGGED)]
+        heads += [say("Expected bans"), say("Per 100 lines")] if ranking.forecasts else []
+        heads += [say("Calls at stake, 7 days")]
+        heads += [say("Sheet")] if kind == "team" and sheets else []
         sheet.line()
-        sheet.heading(*words)
+        sheet.heading(*heads)
         for group in groups(ranking, kind):
+            expected = group["expected"]
             sheet.line(
                 (say("not known") if group["name"] is None else group["name"], "text"),
                 (group["lines"], "number"),
                 *((count, "number") for count in group["levels"][: len(FLAGGED)]),
-                (group["expected"], "decimal"),
-                (100 * group["expected"] / group["lines"], "decimal"),
+                *(((expected, "decimal"), (100 * expected / group["lines"], "decimal")) if expected is not None else ()),
                 (group["stake"], "number"),
                 (sheets.get(group["name"]) if kind == "team" else None, "text"),
             )
@@ -192,7 +196,9 @@ def _summary(sheet: Sheet, ranking: Ranking, teams: _Teams) -> None:
 def _notes(say: Texts, ranking: Ranking, teams: _Teams) -> list[str]:
     """What the reader must know: what numbers mean, and what the workbook leaves out."""
     notes = [
-        say("Risks, also those after an action, are a model's estimates and no promise."),
+        say("Risks, also those after an action, are a model's estimates and no promise.")
+        if ranking.forecasts
+        else say(ABOUT_RULE, n=ranking.headline),
         say("At stake: calls and talk time of a line's last 7 days; summed up, of the lines on the list."),
     ]
     if len(ranking.lines) > XLSX_LINES:

@@ -17,8 +17,9 @@ MOST_GROUPS = 200
 def groups(ranking: Ranking, kind: str) -> list[dict[str, Any]]:
     """Teams, carriers or pools by the bans expected among their lines, most first; over all lines.
 
-    Each has name (None: not known), lines, levels (counts, worst first), expected (bans within the headline horizon), range
-    (their interval as scoring worked it out, None where it did not) and stake (calls of its lines on the list in 7 days).
+    Each has name (None: not known), lines, levels (counts, worst first), expected (bans within the headline horizon, None where
+    the rule ranks), range (their interval as scoring worked it out, None where it did not) and stake (calls of its lines on the
+    list in 7 days).
     """
     lines = ranking.lines
     codes, names = pd.factorize(lines[kind].astype(object), use_na_sentinel=False)
@@ -29,11 +30,15 @@ def groups(ranking: Ranking, kind: str) -> list[dict[str, Any]]:
     size = np.bincount(codes, minlength=len(names))
     listed = (level >= 0) & (level < len(FLAGGED))
     stake = np.bincount(codes, np.where(listed, lines["calls_7d"].to_numpy(), 0), len(names))
-    ranges = {
-        entry.get("group"): [entry["low"], entry["high"]]
-        for entry in ranking.summary.get("bans_by") or []
-        if entry.get("by") == kind
-    }
+    ranges = (
+        {}
+        if not ranking.forecasts
+        else {
+            entry.get("group"): [entry["low"], entry["high"]]
+            for entry in ranking.summary.get("bans_by") or []
+            if entry.get("by") == kind
+        }
+    )
     named = [str(name) if isinstance(name, str) else None for name in names]
     order = sorted(range(len(named)), key=lambda place: (-expected[place], named[place] or ""))
     return [
@@ -41,7 +46,7 @@ def groups(ranking: Ranking, kind: str) -> list[dict[str, Any]]:
             "name": named[place],
             "lines": int(size[place]),
             "levels": counts[place].tolist(),
-            "expected": float(expected[place]),
+            "expected": float(expected[place]) if ranking.forecasts else None,
             "range": ranges.get(named[place]),
             "stake": int(stake[place]),
         }

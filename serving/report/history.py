@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from data_schemas.clock import day_number
 from data_schemas.home import Home
-from serving.scored import FLAGGED, LEVELS, among_listed, earlier_days, read_columns
+from serving.scored import FLAGGED, LEVELS, among_listed, earlier_days, forecasts, read_columns
 
 WEEKS_SHOWN = 26
 """Weeks that trends go back; one scored day of each is shown."""
@@ -27,12 +27,12 @@ _GREEN = LEVELS.index("green")
 
 @dataclass(frozen=True)
 class DayTotals:
-    """One scored day in a few numbers: lines by level, and bans expected within the headline horizon."""
+    """One scored day in a few numbers: lines by level, and bans expected within the headline horizon (None: not forecast)."""
 
     as_of: date
     lines: int
     levels: dict[str, int]
-    expected: float
+    expected: float | None
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,11 @@ def shown_days(days: list[date], as_of: date) -> set[date]:
     return shown | {day for week, day in weeks.items() if week < WEEKS_SHOWN}
 
 
-def totals_of(as_of: date, level: np.ndarray, risk: np.ndarray) -> DayTotals:
-    """One day in numbers. level: places in LEVELS (lines,); risk: within the headline horizon."""
+def totals_of(as_of: date, level: np.ndarray, risk: np.ndarray, model_version: str) -> DayTotals:
+    """One day in numbers. level: places in LEVELS (lines,); risk: within the headline horizon, by this version."""
     counts = np.bincount(level[level >= 0], minlength=len(LEVELS))
-    return DayTotals(as_of, len(level), {name: int(counts[place]) for place, name in enumerate(LEVELS)}, float(np.nansum(risk)))
+    expected = float(np.nansum(risk)) if forecasts(model_version) else None
+    return DayTotals(as_of, len(level), {name: int(counts[place]) for place, name in enumerate(LEVELS)}, expected)
 
 
 def level_places(levels: pa.ChunkedArray | pd.Series) -> np.ndarray:
@@ -124,9 +125,10 @@ class _Day:
     """An earlier scored day, seen from the lines of today."""
 
     def __init__(self, home: Home, day: date, ids: pa.Array, risk: str) -> None:
-        table = read_columns(home.scores_file(day), ["line_id", "level", risk])
+        table = read_columns(home.scores_file(day), ["line_id", "level", "model_version", risk])
         self.day, self.names = day, table["line_id"].cast(pa.string())
         self.level = level_places(table["level"].cast(pa.string()))
+        self.version = str(table["model_version"][0]) if len(table) else ""
         # Another model may have had other horizons.
         known = risk in table.column_names
         self.risk = table[risk].to_numpy() if known else np.full(len(table), np.nan)
@@ -148,4 +150,4 @@ class _Day:
 
     def totals(self) -> DayTotals:
         """The day in numbers."""
-        return totals_of(self.day, self.level, self.risk)
+        return totals_of(self.day, self.level, self.risk, self.version)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from serving.actions import Action
 from serving.report.data import LEVELS, Ranking
 from serving.report.payload import payload
-from serving.report.texts import FOLDER, N_, SYMBOLS, texts
+from serving.report.texts import BY_RULE, FOLDER, N_, SYMBOLS, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
 
 ASSETS = FOLDER / "assets"
@@ -57,6 +57,8 @@ def render(ranking: Ranking, playbook: dict[str, Action], language: str) -> str:
         language=language,
         say=say,
         ranking=ranking,
+        by_rule=BY_RULE,
+        about=plain["about"],
         views=VIEWS,
         levels=[(level, SYMBOLS[level], LEVEL_WORDS[level]) for level in LEVELS],
         style=Markup((ASSETS / "page.css").read_text(encoding="utf-8")),

@@ -17,7 +17,7 @@ from serving.grades import GRADES
 from serving.report.data import FLAGGED, KINDS, LEVELS, WEEKS, DayTotals, PerLine, Ranking
 from serving.report.groups import groups
 from serving.report.pack import Packer, rounded
-from serving.report.texts import LANGUAGES, SYMBOLS, dictionary, features, texts
+from serving.report.texts import ABOUT_RISK, ABOUT_RULE, LANGUAGES, SYMBOLS, dictionary, features, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
 
 MOST_NAMES = 500
@@ -50,6 +50,8 @@ def payload(ranking: Ranking, playbook: dict[str, Action]) -> tuple[dict[str, An
         "totals": _day(ranking.totals),
         "previous": _day(ranking.previous) if ranking.previous else None,
         "trend": [_day(day) for day in ranking.trend],
+        "forecasts": ranking.forecasts,
+        "about": ABOUT_RISK if ranking.forecasts else ABOUT_RULE,
         "interval": total_interval(ranking),
         "newLines": ranking.new,
         "upLines": ranking.up,
@@ -231,7 +233,7 @@ def _family(name: str) -> list[str]:
 def _group(found: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: found[name] for name in ("name", "lines", "levels", "range")},
-        "expected": round(found["expected"], 2),
+        "expected": _rounded(found["expected"]),
     }
 
 
@@ -241,8 +243,12 @@ def _day(day: DayTotals) -> dict[str, Any]:
         "lines": day.lines,
         "levels": [day.levels[level] for level in LEVELS],
         "flagged": sum(day.levels[level] for level in FLAGGED),
-        "expected": round(day.expected, 2),
+        "expected": _rounded(day.expected),
     }
+
+
+def _rounded(expected: float | None) -> float | None:
+    return None if expected is None else round(expected, 2)
 
 
 def _action(name: str, playbook: dict[str, Action]) -> dict[str, Any]:

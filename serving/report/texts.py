@@ -36,6 +36,20 @@ LEVELS = {"red": N_("Red"), "orange": N_("Orange"), "yellow": N_("Yellow"), "gre
 SYMBOLS = {"red": "▲", "orange": "◆", "yellow": "●", "green": "○"}
 """A sign beside the colour, for those who do not see it."""
 
+BY_RULE = N_(
+    "Ranked by the rule of thumb: nothing has been learnt yet, since too few bans are known. Levels and risks say how near a line"
+    " comes to the rule's limits; how many lines will be banned is not forecast."
+)
+"""What stands above a list that no model has made."""
+ABOUT_RISK = N_(
+    "A risk is the model's estimate of how likely a ban of the line begins within so many days; {n} days rank the list. Risks"
+    " after an action are estimates too, and no promise."
+)
+ABOUT_RULE = N_(
+    "A risk is the rule of thumb's: the nearer a line comes to one of its limits, the higher. It was not learnt from bans and"
+    " says only which lines come first; {n} days rank the list. Risks after an action are the rule's too, and no promise."
+)
+
 
 @lru_cache(maxsize=1)
 def catalog() -> Catalog:

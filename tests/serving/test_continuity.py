@@ -121,6 +121,15 @@ def test_intervals_respect_how_bans_cluster_and_say_so_where_it_is_not_known(fil
     assert alone["note"] == ALONE and told(filled, many, {"kind": "rule", "spread": {}})["note"] == UNLEARNED
 
 
+@pytest.mark.parametrize("summary", [{"kind": "rule", "spread": {"all": 0.1}}, {}])
+def test_scores_of_the_rule_plan_nothing(filled: Path, summary: dict):
+    found = told(filled, lines(model_version="rule/1" if not summary else "of old"), summary)
+    assert found["weeks"] == [] and found["plan"] is None and found["note"] == UNLEARNED
+    rows = [found["total"], *found["groups"]["team"], *found["groups"]["carrier"]]
+    assert [row[name] for row in rows for name in ("expected", "low", "high", "spare_lines", "lost_calls_day")] == [[]] * 30
+    assert (found["total"]["lines"], found["total"]["calls_day"]) == (4, 5.0)
+
+
 def test_what_is_not_known_and_no_lines_at_all_are_told_as_such(filled: Path, tmp_path: Path):
     found = told(tmp_path, lines(team=None, carrier=None))
     assert found["groups"] == {"team": [], "carrier": []}

@@ -267,7 +267,7 @@ def test_the_rule_baseline_ranks_where_no_model_could_be_trained(home: Home, tmp
     path, summary = run(home, rule, day(DAYS))
     found = pq.ParquetFile(path).read().to_pandas()
     assert len(found) == LINES - 1 and found["risk_7d"].is_monotonic_decreasing
-    assert summary["kind"] == "rule"
+    assert summary["kind"] == "rule" and summary["expected_bans"] is None and summary["bans_by"] == []
 
 
 def refused(home: Home, bundle: Path | None, as_of: date, words: str) -> None:

@@ -41,7 +41,7 @@
     });
     if (!items.length) return el("section", { class: "panel" }, el("h3", { text: t("What to do") }), parts.quiet(t("Nothing needs to be done for now.")));
     return el("section", { class: "panel" }, el("h3", { text: t("What if: what to do, and the risk expected after it") }), el("ul", { class: "todo" }, ...items),
-      el("p", { class: "caveat", text: t("A model's estimate, no promise.") }));
+      el("p", { class: "caveat", text: data.forecasts ? t("A model's estimate, no promise.") : t("An estimate by the rule of thumb, no promise.") }));
   };
 
   const card = (row) => {

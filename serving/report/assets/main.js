@@ -19,7 +19,7 @@
     const n = data.horizons[data.headline];
     get("as-of").textContent = t("As of {date}, 00:00", { date: date(data.asOf) });
     get("expected-title").textContent = t("Bans expected in the next {n} days", { n });
-    get("about-risk").textContent = t("A risk is the model's estimate of how likely a ban of the line begins within so many days; {n} days rank the list. Risks after an action are estimates too, and no promise.", { n });
+    get("about-risk").textContent = t(data.about, { n });
     if (data.interval) get("interval").textContent = t("likely {low} to {high}", { low: number(data.interval[0]), high: number(data.interval[1]) });
   };
 
@@ -34,7 +34,10 @@
     }
     const now = data.totals, before = data.previous;
     document.querySelectorAll("[data-delta]").forEach((one) => {
-      const what = one.dataset.delta, digits = what === "expected" ? 1 : 0;
+      const what = one.dataset.delta;
+      // A day that the rule ranked forecasts no bans.
+      if (what === "expected" && (now.expected === null || before.expected === null)) return;
+      const digits = what === "expected" ? 1 : 0;
       const change = /^\d$/.test(what) ? now.levels[what] - before.levels[what] : now[what] - before[what];
       one.textContent = Number(change.toFixed(digits)) === 0 ? t("unchanged") : signed(change, digits);
     });

@@ -5,6 +5,8 @@
   const { t, tn, number, percent, date } = words;
   const { el, get } = dom;
   const card = data.sections.scorecard;
+  // Where all lists were the rule's, no number of bans was ever forecast.
+  const forecast = Boolean(card) && card.weeks.some((week) => week.expected !== null);
   const share = (value) => (value === null || value === undefined ? "–" : percent(value));
 
   // What the headline says of last week; null where nothing can be said.
@@ -47,16 +49,17 @@
         axisLabel: { color: charts.colour("faint"), fontSize: 11, hideOverlap: true } },
       yAxis: { type: "value", ...charts.quietAxis() },
       series: [bar(t("Bans warned of"), "accent", "hits", false), bar(t("Bans missed"), "red", "misses", true),
-        { name: t("Expected bans"), type: "line", symbol: "circle", symbolSize: 6, data: weeks.map((week) => week.expected), connectNulls: true,
-          lineStyle: { color: charts.colour("ink"), type: "dashed", width: 1.5 }, itemStyle: { color: charts.colour("ink") } }],
-    }, t("Bans warned of and missed in each week, with the number expected; the table below says the same"));
+        ...(forecast ? [{ name: t("Expected bans"), type: "line", symbol: "circle", symbolSize: 6, data: weeks.map((week) => week.expected), connectNulls: true,
+          lineStyle: { color: charts.colour("ink"), type: "dashed", width: 1.5 }, itemStyle: { color: charts.colour("ink") } }] : [])],
+    }, forecast ? t("Bans warned of and missed in each week, with the number expected; the table below says the same")
+      : t("Bans warned of and missed in each week; the table below says the same"));
   };
 
   const weekTable = () => parts.table(
-    [t("Week from"), t("On the list"), t("Red"), t("Bans"), t("Warned of"), t("Missed"), t("Flagged, no ban"), t("Precision"), t("Recall"), t("Expected bans"), t("Days of warning")],
+    [t("Week from"), t("On the list"), t("Red"), t("Bans"), t("Warned of"), t("Missed"), t("Flagged, no ban"), t("Precision"), t("Recall"), ...(forecast ? [t("Expected bans")] : []), t("Days of warning")],
     card.weeks.slice().reverse().map((week) => [
       date(week.as_of) + (week.final ? "" : " *") + (week.hindsight ? " †" : ""), number(week.flagged), number(week.red), number(week.bans), number(week.hits), number(week.misses), number(week.false_alarms),
-      share(week.precision), share(week.recall), week.expected === null ? "–" : number(week.expected, 1), week.warning ? number(week.warning[1], 0) : "–",
+      share(week.precision), share(week.recall), ...(forecast ? [week.expected === null ? "–" : number(week.expected, 1)] : []), week.warning ? number(week.warning[1], 0) : "–",
     ]), t("Each week's list against what came"));
 
   const listed = (title, key, none, columns) => {

@@ -12,11 +12,12 @@
   const weeksTable = (rows, title, first) => {
     const weeks = continuity.weeks, within = (n) => tn("{n} week", "{n} weeks", n);
     const heads = [first, t("Lines"), ...weeks.map((n) => t("Bans, {weeks}", { weeks: within(n) })), t("Calls a day"),
-      ...weeks.map((n) => t("Calls lost a day, {weeks}", { weeks: within(n) })), t("Spare lines, {weeks}", { weeks: within(weeks[weeks.length - 1]) })];
+      ...weeks.map((n) => t("Calls lost a day, {weeks}", { weeks: within(n) })),
+      ...weeks.slice(-1).map((n) => t("Spare lines, {weeks}", { weeks: within(n) }))];
     return parts.table(heads, rows.map((row) => [
       row.name === null && row === continuity.total ? t("All lines") : name(row), number(row.lines),
       ...weeks.map((_, at) => number(row.expected[at], 1) + " " + t("({low} to {high})", { low: number(row.low[at]), high: number(row.high[at]) })),
-      known(row.calls_day), ...weeks.map((_, at) => known(row.lost_calls_day[at])), known(row.spare_lines[row.spare_lines.length - 1]),
+      known(row.calls_day), ...weeks.map((_, at) => known(row.lost_calls_day[at])), ...row.spare_lines.slice(-1).map((n) => known(n)),
     ]), title);
   };
   const money = (plan, value) => known(value) + (plan.currency ? " " + plan.currency : "");
@@ -35,14 +36,15 @@
     const host = get("capacity-body");
     if (!continuity || !continuity.total || !continuity.total.lines) return host.replaceChildren(parts.quiet(t("There is nothing to plan capacity for yet.")));
     const total = continuity.total, last = continuity.weeks.length - 1;
-    const lead = t("Within {weeks}, {expected} lines are expected to be banned ({low} to {high}); hold {spare} lines ready, registered and warmed up.", {
+    // Scores of the rule forecast no weeks: what is left to tell is how many lines call how much.
+    const lead = last < 0 ? t(continuity.note) : t("Within {weeks}, {expected} lines are expected to be banned ({low} to {high}); hold {spare} lines ready, registered and warmed up.", {
       weeks: tn("{n} week", "{n} weeks", continuity.weeks[last]), expected: number(total.expected[last], 0), low: number(total.low[last]), high: number(total.high[last]), spare: number(total.spare_lines[last]) });
     const group = (by, title, first) => (continuity.groups[by] && continuity.groups[by].length
       ? [el("section", { class: "panel" }, el("h3", { text: title }), weeksTable(continuity.groups[by], title, first))] : []);
     host.replaceChildren(el("p", { class: "lead", text: lead }),
       el("section", { class: "panel" }, el("h3", { text: t("All lines") }), weeksTable([total], t("All lines"), t("Name"))),
-      ...group("team", t("By team"), t("Team")), ...group("carrier", t("By carrier"), t("Carrier")), planPart(continuity.plan),
-      el("p", { class: "caveat", text: t("Ranges hold in four of five cases. Spare lines keep the business going through a ban; the same behaviour on them would be banned too.") }), ...note(continuity));
+      ...group("team", t("By team"), t("Team")), ...group("carrier", t("By carrier"), t("Carrier")),
+      ...(last < 0 ? [] : [planPart(continuity.plan), el("p", { class: "caveat", text: t("Ranges hold in four of five cases. Spare lines keep the business going through a ban; the same behaviour on them would be banned too.") }), ...note(continuity)]));
     return null;
   };
 

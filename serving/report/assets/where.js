@@ -25,27 +25,29 @@
       const made = charts.chart(host, {
         tooltip: charts.tooltip(),
         legend: charts.legend({ itemWidth: 12, data: [0, 1, 2].map(charts.levelName) }),
-        grid: { left: 4, right: narrow ? 12 : 120, top: 6, bottom: 32, containLabel: true },
+        grid: { left: 4, right: narrow || !data.forecasts ? 12 : 120, top: 6, bottom: 32, containLabel: true },
         xAxis: { type: "value", ...charts.quietAxis() },
         yAxis: charts.nameAxis(shown.map(groupName), narrow ? 90 : 140),
         series: [0, 1, 2].map((level) => ({
           name: charts.levelName(level), type: "bar", stack: "levels", barMaxWidth: 18, cursor: "pointer",
           itemStyle: { color: charts.colour(data.levels[level][0]), borderColor: charts.colour("panel"), borderWidth: 1 },
           data: shown.map((group) => group.levels[level]),
-        })).concat(narrow ? [] : [{
+        })).concat(narrow || !data.forecasts ? [] : [{
           name: t("Expected bans"), type: "bar", stack: "levels", data: shown.map(() => 0), tooltip: { show: false }, silent: true, itemStyle: { color: "transparent" },
           label: { show: true, position: "right", color: charts.colour("soft"), fontSize: 11, formatter: (item) => t("{n} bans expected", { n: number(shown[item.dataIndex].expected, 1) }) },
         }]),
       }, t("Lines on the list by group and level; the table below says the same"));
       made.on("click", (event) => toGroup(kind, shown[event.dataIndex].name));
     }
-    const heads = [t("Name"), t("Lines"), ...[0, 1, 2].map(charts.levelName), t("Bans expected, {n} days", { n: data.horizons[data.headline] }), t("Per 100 lines")];
+    const heads = [t("Name"), t("Lines"), ...[0, 1, 2].map(charts.levelName),
+      ...(data.forecasts ? [t("Bans expected, {n} days", { n: data.horizons[data.headline] }), t("Per 100 lines")] : [])];
     const rows = data.groups[kind].map((group) => {
       const button = el("button", { type: "button", text: groupName(group) });
       button.addEventListener("click", () => toGroup(kind, group.name));
-      return [button, number(group.lines), ...group.levels.slice(0, 3).map((n) => number(n)), expectedText(group), number((100 * group.expected) / group.lines, 1)];
+      return [button, number(group.lines), ...group.levels.slice(0, 3).map((n) => number(n)),
+        ...(data.forecasts ? [expectedText(group), number((100 * group.expected) / group.lines, 1)] : [])];
     });
-    get("group-table").replaceChildren(parts.table(heads, rows, t("Lines and expected bans by group")));
+    get("group-table").replaceChildren(parts.table(heads, rows, data.forecasts ? t("Lines and expected bans by group") : t("Lines by group and level")));
     document.querySelectorAll("[data-kind]").forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.kind === kind)));
   };
 
@@ -69,19 +71,20 @@
   };
 
   const drawTrend = () => {
-    const days = data.trend, short = (day) => date(day, "short");
+    const days = data.trend, short = (day) => date(day, "short"), forecast = days.some((day) => day.expected !== null);
     get("trend-panel").hidden = days.length < 2;
     if (days.length < 2) return;
     get("trend-sub").textContent = tn("{n} scored day", "{n} scored days", days.length);
     const line = (name, colour, symbol, value) => ({ name, type: "line", symbol, symbolSize: 6, data: days.map((day) => [day.day, value(day)]), lineStyle: { color: charts.colour(colour), width: 2 }, itemStyle: { color: charts.colour(colour) } });
     charts.chart(get("trend-chart"), {
-      tooltip: { ...charts.tooltip(), axisPointer: { type: "line" }, valueFormatter: (value) => number(value, Number.isInteger(value) ? 0 : 1) },
+      tooltip: { ...charts.tooltip(), axisPointer: { type: "line" }, valueFormatter: (value) => (value === null || value === undefined ? "–" : number(value, Number.isInteger(value) ? 0 : 1)) },
       legend: charts.legend(),
       grid: { left: 4, right: 12, top: 10, bottom: 32, containLabel: true },
       xAxis: charts.timeAxis(short),
       yAxis: { type: "value", ...charts.quietAxis() },
-      series: [line(charts.levelName(0), "red", "triangle", (day) => day.levels[0]), line(t("Expected bans"), "accent", "circle", (day) => day.expected)],
-    }, t("Red lines and expected bans on each scored day"));
+      series: [line(charts.levelName(0), "red", "triangle", (day) => day.levels[0]),
+        ...(forecast ? [line(t("Expected bans"), "accent", "circle", (day) => day.expected)] : [])],
+    }, forecast ? t("Red lines and expected bans on each scored day") : t("Red lines on each scored day"));
   };
 
   const places = (test) => {

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import re
 import zipfile
@@ -10,8 +11,10 @@ from docx import Document
 from data_schemas.clock import day_date
 from data_schemas.lake import Lake
 from serving.appeals import documents, overview, write_documents
+from serving.appeals.content import letter
 from serving.appeals.files import fingerprint
 from serving.appeals.judging import candidates
+from serving.report.texts import texts
 from tests.serving.appeals.worlds import AS_OF, BANNED, END, NASTY, NASTY_BAN, callee, opened
 from tests.serving.report.test_texts import CHINESE
 
@@ -125,6 +128,16 @@ def test_a_document_says_how_it_was_counted(home, made):
     assert source.fingerprint == Lake(home.lake).fingerprint(END)
     assert source.fingerprint in text and f"bancast {source.version}" in text and "bancast/3" in text
     assert f"as they were known on {AS_OF:%-d %B %Y}, 00:00" in text
+
+
+def test_a_score_of_the_rule_is_no_estimate_to_show_a_carrier(made, home):
+    found, source = made[4], made[5]
+    ranked = dataclasses.replace(found[0], model_version="rule/1")
+    with opened(home) as (known, settings):
+        (row,) = overview(home, known, settings, AS_OF, found=[ranked])["candidates"]
+    assert found[0].estimate == 0.01 and row["risk"] is None and not [point for point in row["points"] if "estimate" in point[1]]
+    parts = {part.title: part.paragraphs for part in letter(ranked, source, (), texts("en"))}
+    assert parts["Our own estimate before the ban"] == ["There is none of this line."]
 
 
 def test_files_with_consent_are_named_with_their_sums(made, tmp_path):

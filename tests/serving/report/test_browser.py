@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from serving.report import write_report
 from serving.report.files import guarded
 from serving.report.texts import texts
 from tests.serving.report.test_files import NASTY
-from tests.serving.report.worlds import AS_OF, TableLake, save_scores, scores_of, table
+from tests.serving.report.worlds import AS_OF, TableLake, identities, lake_of, save_scores, scores_of, table
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -310,6 +311,23 @@ def test_a_section_without_anything_is_one_quiet_sentence(tmp_path, open_page):
         go(page, view)
         assert page.locator(f"#view-{view} .quiet-words").count() == 1, view
     assert not page.locator("[data-change=new]").is_visible()
+
+
+def test_a_list_of_the_rule_opens_and_forecasts_nothing_in_any_part(tmp_path, open_page):
+    home = Home(tmp_path)
+    for day in (AS_OF - timedelta(days=7), AS_OF):
+        save_scores(home, day, scores_of(identities(40), ["rest_line"], model="rule/1"))
+    write_report(home, Settings(threads=1, language="en"), AS_OF, lake=lake_of(40))
+    page = open_page(home.report_folder(AS_OF) / "ranking.html")
+    assert page.locator("#by-rule").is_visible() and "forecasts none" in page.locator(".card.expected").inner_text()
+    for view in VIEWS:
+        text = go(page, view)
+        assert not re.search(r"bans expected|expected bans|likely|model's estimate|spare lines,", text, re.IGNORECASE), view
+    assert page.locator("#view-capacity table").count() == 3
+    page.evaluate("location.hash = '#line=L000001'")
+    page.wait_for_selector("#line h2")
+    page.click("[data-language=zh]")
+    assert page.locator("#by-rule").inner_text().startswith("本名单按经验规则排序")
 
 
 def test_the_list_that_is_shown_saves_as_csv_that_no_spreadsheet_runs(tmp_path, open_page):

@@ -1,9 +1,12 @@
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
+import pyarrow as pa
 import pytest
+from markupsafe import escape
 
 from data_schemas.clock import day_number
 from data_schemas.errors import BadInput
@@ -15,9 +18,10 @@ from serving.report import data as data_module
 from serving.report import files, page, write_report
 from serving.report.extras import Extras
 from serving.report.payload import NONE
+from serving.report.texts import ABOUT_RISK, ABOUT_RULE, BY_RULE, LANGUAGES, texts
 from serving.scored import LEVELS
 from tests.serving.report.pages import columns_of, data_of, ids_of
-from tests.serving.report.worlds import AS_OF, TableLake, identities, lake_of, save_scores, scores_of, table
+from tests.serving.report.worlds import AS_OF, CARRIERS, TableLake, identities, lake_of, save_scores, scores_of, table
 
 SETTINGS = Settings(threads=1)
 
@@ -219,3 +223,31 @@ def test_progress_is_told(tmp_path, without_sections):
     steps = []
     write_report(home, SETTINGS, AS_OF, lake=lake, progress=lambda what, share: steps.append(share))
     assert steps == sorted(steps) and steps[-1] == 1.0
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_list_of_the_rule_says_so_and_forecasts_no_bans(tmp_path, language):
+    home, say = Home(tmp_path), texts(language)
+    scores = scores_of(identities(40), ["rest_line"], model="rule/1")
+    path = save_scores(home, AS_OF, scores.append_column("days_to_red", pa.array([20.0] * 40)), "2026-10-26")
+    groups = [{"by": "carrier", "group": CARRIERS[0], "expected": 4.5, "low": 2, "high": 8}]
+    path.with_name("summary.json").write_text(json.dumps({"kind": "rule", "bans_by": groups, "spread": {"all": 0.1}}))
+    save_scores(home, AS_OF - timedelta(days=7), scores_of(identities(40), ["rest_line"], model="rule/1"))
+    told = write_report(home, Settings(threads=1, language=language), AS_OF, lake=lake_of(40))
+    assert (told["expected_bans"], told["trained_until"]) == (None, None)
+    html = (home.report_folder(AS_OF) / "ranking.html").read_text(encoding="utf-8")
+    shown, found = html.split("<script")[0], data_of(html)
+    assert escape(say(BY_RULE)) in shown and escape(say(ABOUT_RULE, n=7)) in shown and escape(say(ABOUT_RISK, n=7)) not in shown
+    assert (found["interval"], found["sections"]["continuity"]["weeks"]) == (None, [])
+    assert found["sections"]["continuity"]["total"]["spare_lines"] == [] and found["sections"]["continuity"]["plan"] is None
+    assert {day["expected"] for day in [found["totals"], found["previous"], *found["trend"]]} == {None}
+    assert {(group["expected"], tuple(group["range"] or ())) for kind in found["groups"].values() for group in kind} == {
+        (None, ())
+    }
+    assert set(columns_of(html)["days_to_red"].tolist()) == {NONE}, "a rule tells no days"
+    book = openpyxl.load_workbook(home.report_folder(AS_OF) / "ranking.xlsx")
+    words = {str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row if cell.value is not None}
+    assert {say(BY_RULE), say(ABOUT_RULE, n=7)} <= words
+    forecast = ["Bans expected in the next {n} days", "Expected bans", "Per 100 lines"]
+    assert not words & {texts(one)(word, n=7) for word in forecast for one in LANGUAGES}
+    assert not [word for word in words if word.startswith(("Spare lines,", "备用线路，", "At most,", "上限，"))]
