@@ -1,6 +1,6 @@
 """What the files say of a line: the columns of the list, and the cells under them.
 
-Columns that no line has a value in (grades, days until red: older scores have none) are left out.
+Columns that no line has a value in (grades, days until the risk adds up to red: older scores have none) are left out.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def columns(ranking: Ranking, say: Texts) -> list[Column]:
     found += [Column(say("Listed since"), "date", 13), Column(say("Days on the list"), "number", 9)]
     found.append(Column(say("New on the list"), "text", 9))
     if _known(ranking, "days_to_red"):
-        found.append(Column(say("Days until red"), "decimal", 9))
+        found.append(Column(say("Days until the risk adds up to red"), "decimal", 13))
     found += [Column(say(grade.label), "grade", 11) for name, grade in GRADES.items() if _known(ranking, name)]
     found += [Column(say("Reason {n}", n=n), "text", 58) for n in range(1, REASONS + 1)]
     for n in range(1, ACTIONS + 1):

@@ -37,8 +37,8 @@ _EMPTY = np.empty(0, dtype=np.int64)
 class Ranking:
     """All that the page and the files show.
 
-    lines: one row a scored line, by rank: line_id, rank, level, risk_{h}d, days_to_red (NaN: not within a year, red already, or
-    not forecast), reasons and actions (lists of dicts), team, carrier, number_pool (None where not known), since (the day from
+    lines: one row a scored line, by rank: line_id, rank, level, risk_{h}d, days_to_red (NaN: not within a year, there already,
+    or not forecast), reasons and actions (lists of dicts), team, carrier, number_pool (None where not known), since (the day from
     which the line has been at yellow or worse on every scored day, None for green), level_before, risk_before (on the day of
     `previous`, None and NaN where not scored), new (on the list, and not on that of `previous`), up (on both, at a worse level
     now), calls_7d, talk_7d (s), complaints_28d, bans (ever before), and each of GRADES ("A" to "D", None: too little is known).
@@ -156,8 +156,8 @@ def assemble(*, lines: pd.DataFrame, history: History, extras: Extras, **rest: A
         up=listed & was_listed & (level < history.level),
         **{name: pd.Series(details[name].lists(), dtype=object, index=lines.index) for name in details},
     )
-    ahead = (lines["level"] != "red") & forecasts(_version(lines))
-    lines["days_to_red"] = lines["days_to_red"].where(ahead) if "days_to_red" in lines else np.nan
+    days = lines["days_to_red"] if "days_to_red" in lines else pd.Series(np.nan, index=lines.index)
+    lines["days_to_red"] = days.where((lines["level"] != "red") & (days > 0) & forecasts(_version(lines)))
     if extras.grades is not None:
         lines = lines.merge(extras.grades, on="line_id", how="left")
     for name in GRADES:

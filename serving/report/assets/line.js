@@ -14,7 +14,7 @@
       bars.append(el("span", { class: cls, text: tn("{n} day", "{n} days", days) }), meter(row.risk[step], most), el("span", { class: "num " + cls, text: percent(row.risk[step]) }));
     });
     const more = [];
-    if (row.level > 0 && row.daysToRed !== null) more.push(tn("If nothing changes, it is red in {n} day.", "If nothing changes, it is red in {n} days.", row.daysToRed));
+    if (row.daysToRed !== null) more.push(tn("Going on like this, its risk adds up to the red level within {n} day.", "Going on like this, its risk adds up to the red level within {n} days.", row.daysToRed));
     if (row.riskBefore !== null && data.previous) more.push(t("{risk} on {date}.", { risk: percent(row.riskBefore), date: date(data.previous.day) }));
     return el("section", { class: "panel " + data.levels[row.level][0] }, el("h3", { text: t("Risk of a ban within") }), bars,
       more.length ? el("p", { class: "small", text: words.sentences(more) }) : null);

@@ -76,7 +76,7 @@
       el("div", { class: "where", text: row.where })],
     level: (row) => [parts.levelChip(row.level),
       row.isUp ? el("div", { class: "was", text: t("↑ was {level}", { level: charts.levelName(row.levelBefore) }) }) : null,
-      row.level > 0 && row.daysToRed !== null && row.daysToRed <= 30 ? el("div", { class: "was", text: tn("red in {n} day", "red in {n} days", row.daysToRed) }) : null],
+      row.daysToRed !== null && row.daysToRed <= 30 ? el("div", { class: "was", text: tn("adds up to red in {n} day", "adds up to red in {n} days", row.daysToRed) }) : null],
     ["risk" + main]: (row) => [el("b", { text: percent(row.risk[main]) }), meter(row.risk[main])],
     listed: (row) => el("span", { title: row.listed === null ? null : t("since {date}", { date: date(dayBefore(row.listed)) }), text: listedText(row) }),
     calls: (row) => [number(row.calls7), el("div", { class: "small", text: row.talk7 ? duration(row.talk7) : "" })],

@@ -194,6 +194,20 @@ def test_a_line_has_a_page_of_its_own_that_an_address_leads_to(pages, open_page)
     page.wait_for_selector("text=This line is not on the page")
 
 
+def test_days_to_red_are_told_as_adding_up_and_not_of_red_lines(pages, open_page):
+    page = open_page(pages(10_000))
+    page.click(".chip.red")
+    assert not [text for text in column(page, "lvl") if "adds up" in text]
+    page.click("button[type=reset]")
+    page.click(".chip.orange")
+    told = [text for text in column(page, "lvl") if "adds up" in text]
+    assert told and all(re.search(r"adds up to red in \d+ days", text) for text in told)
+    page.locator("#rows .id > a").first.click()
+    assert re.search(r"its risk adds up to the red level within \d+ days", page.locator("#line").inner_text())
+    page.click("[data-language=zh]")
+    assert re.search(r"照此下去，累计风险 \d+ 天后达到红色水平。", page.locator("#line").inner_text())
+
+
 def test_the_whole_page_changes_its_language_and_back(pages, open_page):
     page = open_page(pages(100))
     page.click("[data-language=zh]")

@@ -315,7 +315,9 @@ def test_the_list_is_made_for_work(written):
 def test_a_line_says_since_when_what_to_do_and_what_is_at_stake(book, hostile):
     sheet = book["Ranking"]
     assert column(sheet, "Days on the list")[0] == 0 and column(sheet, "Days on the list")[-1] is None
-    assert column(sheet, "Days until red")[:3] == [0, None, 12.34]
+    days, levels = column(sheet, "Days until the risk adds up to red"), column(sheet, "Level")
+    assert {value for value, level in zip(days, levels, strict=True) if level == "▲ Red"} == {None}, "there already"
+    assert {value for value, level in zip(days, levels, strict=True) if level != "▲ Red"} == {12.34}
     assert column(sheet, "Maturity")[:5] == ["A", "B", "C", "D", None] and column(sheet, "Engagement")[0] == "=B"
     assert column(sheet, "Plan 1")[0] == (
         "at most 40 calls a day, rest for 2 days, call between 09:00 and 18:30, leave out 1 number, "
@@ -336,7 +338,7 @@ def test_a_line_says_since_when_what_to_do_and_what_is_at_stake(book, hostile):
 def test_columns_that_the_scores_lack_are_left_out(written):
     home, _ = written
     heads = [cell.value for cell in openpyxl.load_workbook(home.report_folder(AS_OF) / "ranking.xlsx")["Ranking"][1]]
-    assert "Maturity" in heads and "Days until red" not in heads
+    assert "Maturity" in heads and "Days until the risk adds up to red" not in heads
 
 
 def test_the_sheets_beside_the_list_say_what_their_dictionaries_say(book):
