@@ -4,6 +4,7 @@ import pytest
 
 from features.catalogue import CATALOGUE, FAMILIES
 from serving.actions import load_playbook
+from serving.grades import GRADES
 from serving.report.texts import FAMILY_LABELS, LANGUAGES, catalog, dictionary, messages, talk_time, texts
 
 CHINESE = re.compile(r"[一-鿿，。：]")
@@ -38,6 +39,12 @@ def test_every_family_and_feature_can_be_said_in_both_languages():
             assert bool(CHINESE.search(told)) == (language == "zh"), told
         for family in FAMILIES:
             assert bool(CHINESE.search(say.family(family))) == (language == "zh")
+
+
+def test_a_grade_in_chinese_speaks_of_how_well_and_not_of_how_much():
+    """A D of complaints that is "less than half of usual" would read as praise."""
+    letters = [grade.letters for grade in GRADES.values() if grade.label != "Maturity"]
+    assert all(texts("zh")(text).startswith("表现") for own in letters for text in own.values())
 
 
 def test_every_action_of_the_playbook_has_both_languages():
