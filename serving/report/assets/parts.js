@@ -64,9 +64,12 @@
         el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, first), ...rest.map((cell, at) => el("td", { class: left[at + 1] }, cell)))))));
   };
   const quiet = (text) => el("p", { class: "quiet-words", text });
-  const lineLink = (id, more = {}) => el("a", { href: "#line=" + encodeURIComponent(id), text: id, ...more });
+  // Names short enough for their column stay on one line; a browser would break them after a hyphen.
+  const WHOLE = 14;
+  const whole = (name) => (name.length <= WHOLE ? "whole" : null);
+  const lineLink = (id, more = {}) => el("a", { href: "#line=" + encodeURIComponent(id), class: whole(id), text: id, ...more });
   // Lines that the page holds have a page of their own; the others only a name.
   const lineName = (id) => (window.bancast.lines.place(id) < 0 ? el("span", { text: id }) : lineLink(id));
 
-  window.bancast.parts = { ackBadge, ackWords, reasonWords, measured, arrow, levelChip, gradeName, gradeShort, grades, grade, planWords, sparkline, table, quiet, lineLink, lineName };
+  window.bancast.parts = { ackBadge, ackWords, reasonWords, measured, arrow, levelChip, gradeName, gradeShort, grades, grade, planWords, sparkline, table, quiet, whole, lineLink, lineName };
 })();

@@ -69,11 +69,12 @@
     }
     return made;
   };
+  const groupName = (name) => el("span", { class: parts.whole(name), text: name });
   const listedText = (row) => (row.listed === null ? "–" : row.listed === 0 ? t("today") : number(row.listed));
   const cells = {
     rank: (row) => number(row.rank),
     id: (row) => [parts.lineLink(row.id), row.isNew ? el("span", { class: "badge", text: t("new") }) : null, parts.ackBadge(row),
-      el("div", { class: "where", text: row.where })],
+      el("div", { class: "where" }, ...KINDS.map((kind) => row.groups[kind]).filter(Boolean).flatMap((name, at) => [at ? " · " : "", groupName(name)]))],
     level: (row) => [parts.levelChip(row.level),
       row.isUp ? el("div", { class: "was", text: t("↑ was {level}", { level: charts.levelName(row.levelBefore) }) }) : null,
       row.daysToRed !== null && row.daysToRed <= 30 ? el("div", { class: "was", text: tn("adds up to red in {n} day", "adds up to red in {n} days", row.daysToRed) }) : null],
@@ -86,7 +87,7 @@
     if (column.cls.startsWith("why")) return whyParts(row);
     if (column.cls.startsWith("spark")) return parts.sparkline(row);
     if (cells[column.key]) return cells[column.key](row);
-    return KINDS.includes(column.key) ? row.groups[column.key] || "–" : percent(row.risk[Number(column.key.slice(4))]);
+    return KINDS.includes(column.key) ? groupName(row.groups[column.key] || "–") : percent(row.risk[Number(column.key.slice(4))]);
   };
   const rowOf = (place, shown) => {
     const row = lines.at(place);

@@ -7,6 +7,8 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -402,6 +404,28 @@ def test_the_accessibility_checker_finds_no_serious_fault_and_nothing_scrolls_si
         bad = [(fault["id"], fault["nodes"][0]["html"]) for fault in found if fault["impact"] in ("serious", "critical")]
         assert bad == [], view
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+@pytest.mark.parametrize("width", [1500, PHONE["width"]])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_numbers_and_short_names_stay_on_one_line(tmp_path, open_page, width, language):
+    home, names = Home(tmp_path), [f"138{place:08d}" for place in range(30)]
+    scores = scores_of(names, ["rest_line"], risk=np.linspace(0.6, 0.02, 30))
+    save_scores(home, AS_OF, scores.append_column("days_to_red", pa.array([22.0] * 30)))
+    rows = {
+        "line_id": names,
+        "carrier": ["China Mobile"] * 30,
+        "number_pool": ["pool-beijing-01"] * 30,
+        "team": ["team-003"] * 30,
+    }
+    lake = TableLake({"lines": table("lines", rows, [day_number(AS_OF) - 90] * 30)})
+    write_report(home, Settings(threads=1, language=language), AS_OF, lake=lake)
+    page = open_page(home.report_folder(AS_OF) / "ranking.html", width=width)
+    shown = page.locator("#rows .id a, #rows .whole").evaluate_all(
+        "(all) => all.filter((one) => one.offsetParent).map((one) => [one.textContent, one.getClientRects().length])"
+    )
+    assert {name for name, _ in shown} >= {names[0], "team-003"} and {rows for _, rows in shown} == {1}, shown
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_phone_shows_why_and_what_to_do_and_can_sort(pages, open_page):
