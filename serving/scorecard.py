@@ -51,7 +51,7 @@ SHOWN = 100
 """Lines of last week's list that are named at most, of each kind."""
 NO_LISTS = N_("There is no list of an earlier week to judge yet.")
 HINDSIGHT = N_(
-    "Weeks marked as hindsight were scored later, by a model that had already learnt from what came: no one had these lists then."
+    "Weeks marked † or “scored later” come from a model that had already learnt from what followed: no one had these lists then."
 )
 RESCALED = N_(
     "Some lists have no risk over 7 days: theirs is worked out from another horizon, as if each day of it were as risky."

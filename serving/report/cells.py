@@ -41,7 +41,7 @@ def columns(ranking: Ranking, say: Texts) -> list[Column]:
     found = [Column(say("Rank"), "number", 7), Column(say("Line"), "text", 20), Column(say("Level"), "level", 11)]
     for days in ranking.horizons:
         bar: Literal["share", ""] = "share" if days == ranking.headline else ""
-        found.append(Column(say("Risk within {n} days", n=days), "percent", 9, bar))
+        found.append(Column(say.plural("Risk within {n} day", "Risk within {n} days", days), "percent", 9, bar))
     found += [Column(say(heading), "text", 14) for heading in GROUPS.values()]
     found += [Column(say("Listed since"), "date", 13), Column(say("Days on the list"), "number", 9)]
     found.append(Column(say("New on the list"), "text", 9))

@@ -153,7 +153,9 @@ def _worth(sheet: Sheet, plan: Mapping[str, Any]) -> None:
         (say("All lines on the list are acted on"), "cost_flagged"),
         (say("The lines that pay are acted on"), "cost_best"),
     ):
-        sheet.line((f"{words} ({plan.get('currency')})", "text"), (None, "text"), (plan.get(name), "number"))
+        sheet.line(
+            (say("{what} ({unit})", what=words, unit=plan.get("currency")), "text"), (None, "text"), (plan.get(name), "number")
+        )
     sheet.line((say("Lines that pay"), "text"), (None, "text"), (plan.get("best_lines"), "number"))
     sheet.line((say("Risk from which acting pays"), "text"), (None, "text"), (plan.get("threshold"), "percent"))
 
@@ -175,7 +177,7 @@ def _coaching(sheet: Sheet, found: Mapping[str, Any]) -> None:
         msgid, unit = one["label"], one.get("unit")
         label = labels[one["name"]] = say(msgid)
         shape += [
-            Column(f"{label} ({say(unit)})" if unit not in (None, "", "share") else label, kind, 13),
+            Column(label if unit in (None, "", "share") else say("{what} ({unit})", what=label, unit=say(unit)), kind, 13),
             Column(say("{measure}: usual", measure=label), kind, 12),
             Column(say("{measure}: times the usual", measure=label), "decimal", 12),
         ]

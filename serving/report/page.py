@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from serving.actions import Action
 from serving.report.data import LEVELS, Ranking
+from serving.report.extra_sheets import SHEETS
 from serving.report.payload import payload
 from serving.report.texts import BY_RULE, FOLDER, N_, SYMBOLS, texts
 from serving.report.texts import LEVELS as LEVEL_WORDS
@@ -32,16 +33,16 @@ SCRIPTS = (
     "main.js",
 )
 VIEWS = {
-    "lines": N_("Lines to touch first"),
+    "lines": N_("Ranking"),
     "changes": N_("What changed"),
     "where": N_("Teams, carriers, pools"),
-    "scorecard": N_("Were we right?"),
-    "capacity": N_("Capacity"),
-    "coaching": N_("Coaching"),
-    "appeals": N_("Appeals"),
+    "scorecard": SHEETS["scorecard"],
+    "capacity": SHEETS["continuity"],
+    "coaching": SHEETS["coaching"],
+    "appeals": SHEETS["appeals"],
     "about": N_("About"),
 }
-"""Each view of the page, with the word that leads to it."""
+"""Each view of the page, with the word that leads to it: that of its sheet, where the workbook has one."""
 
 
 def render(ranking: Ranking, playbook: dict[str, Action], language: str) -> str:

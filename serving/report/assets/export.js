@@ -11,7 +11,7 @@
   const field = (value) => (value === null || value === undefined ? "" : typeof value === "number" ? String(value) : quoted(guarded(value)));
 
   const heads = () => [
-    t("Rank"), t("Line"), t("Level"), ...data.horizons.map((days) => t("Risk within {n} days", { n: days })), t("Team"), t("Carrier"), t("Number pool"),
+    t("Rank"), t("Line"), t("Level"), ...data.horizons.map((days) => tn("Risk within {n} day", "Risk within {n} days", days)), t("Team"), t("Carrier"), t("Number pool"),
     t("Listed since"), t("Days on the list"), t("New on the list"), ...[1, 2, 3].map((n) => t("Reason {n}", { n })),
     ...[1, 2, 3].flatMap((n) => [t("Action {n}", { n }), t("Plan {n}", { n }), t("Expected risk after {n}", { n })]), ...data.grades.map(parts.gradeName),
     t("Calls at stake, 7 days"), t("Talk time at stake, 7 days (s)"), t("Complaints, 28 days"), t("Bans so far"),

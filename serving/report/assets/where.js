@@ -66,7 +66,7 @@
         itemStyle: { color: charts.colour("accent"), borderRadius: [0, 3, 3, 0] },
         label: { show: true, position: "right", color: charts.colour("soft"), formatter: (item) => number(item.value) },
       }],
-    }, shown.map((family) => pick(family.label) + " " + number(family.lines)).join(", "));
+    }, shown.map((family) => pick(family.label) + " " + number(family.lines)).join(t(", ")));
     made.on("click", (event) => toGroup("family", shown[event.dataIndex].name));
   };
 

@@ -358,7 +358,7 @@ def test_the_list_that_is_shown_saves_as_csv_that_no_spreadsheet_runs(tmp_path, 
     saved = download.value.path().read_bytes()
     assert saved.startswith(b"\xef\xbb\xbf") and download.value.suggested_filename == "bancast-2026-11-23.csv"
     head, *found = csv.reader(io.StringIO(saved.decode("utf-8-sig"), newline=""))
-    assert head[:4] == ["Rank", "Line", "Level", "Risk within 1 days"]
+    assert head[:4] == ["Rank", "Line", "Level", "Risk within 1 day"]
     assert {row[1] for row in found} == {guarded(name) for name in NASTY}
     told = page.evaluate("(names) => names.map(bancast.exporting.guarded)", NASTY)
     assert told == [guarded(name) for name in NASTY]

@@ -53,7 +53,7 @@ def test_the_csv_has_a_mark_for_excel_and_every_line_in_order(written):
     path = home.report_folder(AS_OF) / "ranking.csv"
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     head, *rows = rows_of(path)
-    assert head[:4] == ["Rank", "Line", "Level", "Risk within 1 days"]
+    assert head[:4] == ["Rank", "Line", "Level", "Risk within 1 day"]
     assert [int(row[0]) for row in rows] == list(range(1, told["lines"] + 1))
     risks = [float(row[head.index("Risk within 7 days")]) for row in rows]
     assert risks == sorted(risks, reverse=True)

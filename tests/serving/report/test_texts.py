@@ -1,10 +1,16 @@
+import io
 import re
 
 import pytest
+from babel.messages.pofile import read_po
 
 from features.catalogue import CATALOGUE, FAMILIES
+from models.pages import texts as pages
 from serving.actions import load_playbook
 from serving.grades import GRADES
+from serving.report.extra_sheets import SHEETS
+from serving.report.page import VIEWS
+from serving.report.sheets import sheet_name
 from serving.report.texts import FAMILY_LABELS, LANGUAGES, catalog, dictionary, messages, talk_time, texts
 
 CHINESE = re.compile(r"[一-鿿，。：]")
@@ -84,6 +90,34 @@ def test_a_feature_is_said_with_its_window():
     assert texts("zh").feature("calls_1d") == "最近 1 天呼出次数"
     assert texts("en").feature("age_days") == "days since activation"
     assert texts("en").feature("unknown_thing") == "unknown_thing"
+
+
+def test_a_window_and_what_is_counted_do_not_read_as_two_windows():
+    say = texts("zh")
+    together = [say.feature(feature.name) for feature in CATALOGUE if re.match(r"最近 \d+ 天\d", say.feature(feature.name))]
+    assert together == []
+
+
+def test_a_family_has_one_name_on_all_pages():
+    assert [texts("zh").family(name) for name in FAMILY_LABELS] == [pages.Texts("zh").family(name) for name in FAMILY_LABELS]
+
+
+def test_precision_and_recall_have_one_chinese_name_each():
+    said = [*dictionary().values(), *(str(one.string) for one in read_po(io.BytesIO(pages.CATALOGUE_FILE.read_bytes())))]
+    assert not [text for text in said if re.search("准确率|检出率|查全率|查准率|收缩", text)]
+
+
+def test_chinese_sentences_hold_no_half_width_marks():
+    said = [*dictionary().values(), *(action.text["zh"] for action in load_playbook())]
+    assert not [text for text in said if re.search(r"[一-鿿”][,;:!?()]|[,;:!?()][一-鿿“]", text)]
+
+
+def test_sheets_are_called_as_the_parts_of_the_page_are():
+    views = {"scorecard": "scorecard", "continuity": "capacity", "coaching": "coaching", "appeals": "appeals"}
+    for language in LANGUAGES:
+        say, used = texts(language), set()
+        assert [say(VIEWS[views[name]]) for name in SHEETS] == [sheet_name(say(SHEETS[name]), used) for name in SHEETS]
+    assert VIEWS["lines"] == "Ranking"
 
 
 def test_talk_time_takes_the_unit_that_reads_best():
