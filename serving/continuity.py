@@ -164,11 +164,11 @@ def _row(name: Any, ahead: np.ndarray, calls: np.ndarray, days: np.ndarray, disp
     return {
         "name": None if pd.isna(name) else str(name),
         "lines": len(ahead),
-        "expected": [round(float(value), 2) for value in ahead.sum(axis=0)],
+        "expected": [round(float(value), 6) for value in ahead.sum(axis=0)],
         "low": low,
         "high": high,
-        "calls_day": round(float(calls.sum()), 1),
-        "lost_calls_day": [round(float(value), 1) for value in lost.sum(axis=0)],
+        "calls_day": round(float(calls.sum()), 6),
+        "lost_calls_day": [round(float(value), 6) for value in lost.sum(axis=0)],
         "ban_days": None if ban_days is None else round(ban_days, 1),
         "lost_calls": None if ban_days is None else [round(float(v)) for v in np.where(lifted, days, ban_days) @ lost],
         "spare_lines": high,  # its interval leaves a tenth above

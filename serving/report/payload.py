@@ -27,6 +27,7 @@ SHARE = 10_000
 NONE = 65_535
 """No value, in a column of uint16."""
 _LEVEL_BITS = 14
+_TIE = 1e-3  # of a step: 0.57 x 10,000 is a little less than 5,700 in floating point
 _PLAN = ("daily_calls", "rest_days", "from", "to", "leave_out")
 
 
@@ -218,8 +219,13 @@ def _places(levels: pd.Series) -> np.ndarray:
 
 
 def _shares(values: np.ndarray) -> np.ndarray:
+    """Shares in whole steps of SHARE, cut and not rounded: the page rounds what it shows, and twice would be once too often.
+
+    Where it rounds lies on a step, so that a cut share falls on the side of the whole one. None above 0 becomes 0.
+    """
     values = np.asarray(values, dtype=float)
-    return np.where(np.isnan(values), NONE, np.round(values * SHARE))
+    steps = np.floor(values * SHARE + _TIE)
+    return np.where(np.isnan(values), NONE, np.where(values > 0, np.maximum(steps, 1), steps))
 
 
 def _plain(value: Any) -> int | str | None:
@@ -248,7 +254,7 @@ def _day(day: DayTotals) -> dict[str, Any]:
 
 
 def _rounded(expected: float | None) -> float | None:
-    return None if expected is None else round(expected, 2)
+    return None if expected is None else round(expected, 6)
 
 
 def _action(name: str, playbook: dict[str, Action]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from data_schemas.settings import Settings
 from features.catalogue import CATALOGUE
 from serving.report import write_report
 from serving.report.files import guarded
+from serving.report.payload import SHARE, _shares
 from serving.report.texts import texts
 from tests.serving.report.test_files import NASTY
 from tests.serving.report.worlds import AS_OF, TableLake, identities, lake_of, save_scores, scores_of, table
@@ -278,6 +279,14 @@ def test_quantities_read_on_the_page_as_in_the_files(page):
         )
         for unit, row in zip(units, told, strict=True):
             assert row == [texts(language).quantity(names[unit], value) for value in values], unit
+
+
+def test_a_share_is_rounded_once_however_it_reached_the_page(page):
+    rng = np.random.default_rng(5)
+    edges = np.concatenate([np.arange(5, 1000, 10) / 10_000, np.arange(50, 9999, 100) / 10_000])
+    values = np.concatenate([[0.072469, 0.00003, 0.57], rng.uniform(0, 1, 500), edges - 2e-7, edges + 2e-7])
+    told = [page.evaluate("(all) => all.map(bancast.words.percent)", list(one)) for one in (values, _shares(values) / SHARE)]
+    assert told[0] == told[1] and told[0][0] == "7.2%"
 
 
 def test_the_charts_group_by_what_is_chosen_and_filter_on_a_click(page):
