@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.dates import AutoDateLocator, DateFormatter
+from matplotlib.dates import DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from sklearn.metrics import average_precision_score, precision_recall_curve
@@ -156,6 +156,7 @@ def learning_plot(learning: list[dict[str, Any]], say: Say = str) -> Figure:
 
 _SMALL = (3.2, 5.2)
 """Height and width at which words can still be read on a telephone."""
+_MOST_DAYS = 8
 _SHARES = sorted(step * 10.0**power for power in range(-5, 1) for step in (1, 3))
 
 
@@ -165,9 +166,9 @@ def _known(entry: dict[str, Any], name: str) -> float:
 
 
 def _days(axes: Any, weeks: list[dict[str, Any]]) -> list[date]:
-    """The days of the entries; the axis says them in figures, which every language reads."""
+    """The days of the entries; the axis says them, or every so many of them, in figures, which every language reads."""
     days = [date.fromisoformat(week["name"]) for week in weeks]
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=8))
+    axes.set_xticks(days[:: -(-len(days) // _MOST_DAYS) or 1])
     axes.xaxis.set_major_formatter(DateFormatter("%Y-%m-%d" if len({day.year for day in days}) > 1 else "%m-%d"))
     return days
 

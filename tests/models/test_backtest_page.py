@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from dataclasses import fields
+from datetime import date, timedelta
 from itertools import chain
 from typing import Any
 
@@ -309,6 +310,10 @@ def test_pictures_are_drawn_of_the_usual_and_of_the_degenerate():
         plots.learning_plot(report["learning"]),
     ):
         assert plots.svg_text(figure).startswith("<svg")
+    for count in (1, 2, 9, 40):
+        weeks = [{"name": (date(2026, 1, 1) + timedelta(days=7 * n)).isoformat(), "bans": n} for n in range(count)]
+        shown = re.findall(r">(\d\d-\d\d)<", plots.svg_text(plots.expected_plot(weeks)))
+        assert 1 <= len(shown) <= 8 and len({*shown}) == len(shown) and {*shown} <= {week["name"][5:] for week in weeks}
     line = plots.learning_plot(report["learning"]).axes[0].lines[0]
     assert list(line.get_xdata()) == [30, 60] and list(line.get_ydata()) == [0.12, 0.17]
 

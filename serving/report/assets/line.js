@@ -66,29 +66,29 @@
 
   const short = (day) => date(day, "short");
   const drawRisk = (host, past) => charts.chart(host, {
-    tooltip: { ...charts.tooltip(), axisPointer: { type: "line" }, formatter: ([point]) => point && `${short(point.value[0])}  ${percent(point.value[1])}  ${charts.levelName(point.value[2])}` },
+    tooltip: { ...charts.tooltip(), axisPointer: { type: "line" }, formatter: ([point]) => point && `${short(point.value[0].slice(0, 10))}  ${percent(point.value[1])}  ${charts.levelName(point.value[2])}` },
     grid: { left: 4, right: 16, top: 12, bottom: 4, containLabel: true },
-    xAxis: charts.timeAxis(short),
+    xAxis: charts.timeAxis(short, past.map(({ day }) => day)),
     yAxis: { type: "value", min: 0, ...charts.quietAxis(), minInterval: 0, axisLabel: { color: charts.colour("faint"), fontSize: 11, formatter: (value) => (value === 0 ? "0%" : percent(value)) } },
     series: [{ type: "line", symbolSize: 9, lineStyle: { color: charts.colour("accent"), width: 1.6 },
-      data: past.map(({ day, risk, level }) => ({ value: [day, risk, level], symbol: charts.SIGNS[level], itemStyle: { color: charts.colour(data.levels[level][0]) } })) }],
+      data: past.map(({ day, risk, level }) => ({ value: [charts.at(day), risk, level], symbol: charts.SIGNS[level], itemStyle: { color: charts.colour(data.levels[level][0]) } })) }],
   }, t("Risk of a ban within {n} days on each scored day; the table below says the same", { n: data.horizons[data.headline] }));
 
   const drawWeeks = (host, row, past) => {
     const most = Math.max(...row.calls, 1), top = most * 1.12, from = dayOf(0);
     const flags = past.filter(({ day, level }) => level < 3 && day >= from);
-    const at = (day, y, n) => [dayOf(day), y, n];
+    const at = (day, y, n) => [charts.at(dayOf(day)), y, n];
     const mark = (name, symbol, size, colour, points) => ({ name, type: "scatter", symbol, symbolSize: size, itemStyle: { color: charts.colour(colour) }, data: points, encode: { x: 0, y: 1, tooltip: 2 } });
     charts.chart(host, {
       tooltip: { ...charts.tooltip(), axisPointer: { type: "line" } },
       legend: charts.legend(),
       grid: { left: 4, right: 16, top: 10, bottom: 30, containLabel: true },
-      xAxis: charts.timeAxis(short, { min: from, max: data.asOf }),
+      xAxis: charts.timeAxis(short, [], { min: charts.at(from), max: charts.at(data.asOf) }),
       yAxis: { type: "value", ...charts.quietAxis(), max: Math.ceil(top * 1.05) },
       series: [
         { name: t("Calls"), type: "bar", barWidth: "60%", data: Array.from(row.calls, (n, day) => at(day, n, n)), encode: { x: 0, y: 1, tooltip: 2 }, itemStyle: { color: charts.colour("accent"), opacity: 0.55 } },
         mark(t("Complaints"), "diamond", 11, "orange", row.complaints.map(([day, n]) => at(day, Math.min(most, row.calls[day] + most * 0.06), n))),
-        mark(t("Flagged"), "pin", 15, "yellow-ink", flags.map(({ day, risk }) => [day, top, percent(risk)])),
+        mark(t("Flagged"), "pin", 15, "yellow-ink", flags.map(({ day, risk }) => [charts.at(day), top, percent(risk)])),
         mark(t("Ban began"), "triangle", 14, "red", row.bans.map((day) => at(day, most * 0.04, 1))),
       ].filter((series) => series.type === "bar" || series.data.length),
     }, t("Calls a day over the last 8 weeks, with complaints, flags and bans; the table below says the same"));

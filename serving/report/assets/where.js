@@ -75,12 +75,12 @@
     get("trend-panel").hidden = days.length < 2;
     if (days.length < 2) return;
     get("trend-sub").textContent = tn("{n} scored day", "{n} scored days", days.length);
-    const line = (name, colour, symbol, value) => ({ name, type: "line", symbol, symbolSize: 6, data: days.map((day) => [day.day, value(day)]), lineStyle: { color: charts.colour(colour), width: 2 }, itemStyle: { color: charts.colour(colour) } });
+    const line = (name, colour, symbol, value) => ({ name, type: "line", symbol, symbolSize: 6, data: days.map((day) => [charts.at(day.day), value(day)]), lineStyle: { color: charts.colour(colour), width: 2 }, itemStyle: { color: charts.colour(colour) } });
     charts.chart(get("trend-chart"), {
       tooltip: { ...charts.tooltip(), axisPointer: { type: "line" }, valueFormatter: (value) => (value === null || value === undefined ? "–" : number(value, Number.isInteger(value) ? 0 : 1)) },
       legend: charts.legend(),
       grid: { left: 4, right: 12, top: 10, bottom: 32, containLabel: true },
-      xAxis: charts.timeAxis(short),
+      xAxis: charts.timeAxis(short, days.map(({ day }) => day)),
       yAxis: { type: "value", ...charts.quietAxis() },
       series: [line(charts.levelName(0), "red", "triangle", (day) => day.levels[0]),
         ...(forecast ? [line(t("Expected bans"), "accent", "circle", (day) => day.expected)] : [])],

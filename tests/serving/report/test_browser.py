@@ -281,6 +281,28 @@ def test_quantities_read_on_the_page_as_in_the_files(page):
             assert row == [texts(language).quantity(names[unit], value) for value in values], unit
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
+def test_charts_say_each_scored_day_once_and_right_in_every_zone(tmp_path, browser, zone):
+    home, days = Home(tmp_path), [AS_OF]
+    page = browser.new_page(timezone_id=zone)
+    for earlier in ([], [1], [7, 3]):
+        days += [AS_OF - timedelta(days=back) for back in earlier]
+        for day in days:
+            save_scores(home, day, scores_of(identities(20), ["rest_line"], as_of=day))
+        write_report(home, Settings(threads=1, language="en"), AS_OF, lake=lake_of(20))
+        page.goto((home.report_folder(AS_OF) / "ranking.html").as_uri() + f"?{len(days)}#line=L000001")
+        page.wait_for_selector("#line .chart svg text")
+        for at, view in ((0, "#line .chart"), (1, "#line .chart"), *([(0, "#trend-chart")] if len(days) > 1 else [])):
+            if view == "#trend-chart":
+                go(page, "where")
+            labels = page.locator(view).nth(at).locator("svg text").all_text_contents()
+            said = [text for text in labels if re.fullmatch(r"\d{1,2} \w{3}", text)]
+            assert len({*said}) == len(said) > 0, (view, said)
+            if (view, at) != ("#line .chart", 1):
+                assert {*said} <= {f"{day:%-d %b}" for day in days} and f"{AS_OF:%-d %b}" in said, said
+    page.close()
+
+
 def test_a_share_is_rounded_once_however_it_reached_the_page(page):
     rng = np.random.default_rng(5)
     edges = np.concatenate([np.arange(5, 1000, 10) / 10_000, np.arange(50, 9999, 100) / 10_000])
