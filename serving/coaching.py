@@ -32,6 +32,12 @@ NOTE = N_(
     " taken out. Standing out is where to begin a talk, and no verdict."
 )
 
+NOBODY = N_(
+    "Standing out takes more than chance and the usual scatter explain. Among few teams or agents that is rare, even at twice the"
+    " usual rate: where nobody stands out, nobody is cleared. The list's advice to coach a team goes by what its lines do, and"
+    " holds all the same."
+)
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -55,10 +61,10 @@ def coaching(known: Known, settings: Settings) -> dict[str, Any]:
     """Teams and agents beside comparable ones over the 28 days before as_of; plain values.
 
     days; measures: name, label and unit of each; teams and agents: rows, those that stand out first, then by calls; compared:
-    how many teams and agents there were; note. A row: name, team (of most of an agent's calls; None for a team), calls, lines
-    (that it called from) and measures: measure -> value, usual, ratio (value / usual), low and high (of the ratio, 95 %, with the
-    scatter among the others taken in) and stands_out; None where the data do not tell it. usual is None where nobody is there
-    to compare with.
+    how many teams and agents there were; note; nobody: what to know where no team or no agent stands out, else None.
+    A row: name, team (of most of an agent's calls; None for a team), calls, lines (that it called from) and measures: measure ->
+    value, usual, ratio (value / usual), low and high (of the ratio, 95 %, with the scatter among the others taken in) and
+    stands_out; None where the data do not tell it. usual is None where nobody is there to compare with.
 
     A call counts for the team and carrier that its line had that day, and so does a complaint; for an agent a complaint counts
     when that agent placed the line's last call in these days to the callee who complained, before the complaint.
@@ -83,6 +89,7 @@ def coaching(known: Known, settings: Settings) -> dict[str, Any]:
         "agents": [row for place, row in enumerate(agents) if place < SHOWN or _stands_out(row)],
         "compared": {"teams": len(teams), "agents": len(agents)},
         "note": NOTE,
+        "nobody": NOBODY if any(rows and not _stands_out(rows[0]) for rows in (teams, agents)) else None,
     }
 
 

@@ -192,6 +192,9 @@ def _coaching(sheet: Sheet, found: Mapping[str, Any]) -> None:
     rows = [cells("team", row) for row in found.get("teams") or []]
     rows += [cells("agent", row) for row in found.get("agents") or []]
     sheet.main_table(shape, rows, keep=2)
+    if found.get("nobody"):
+        sheet.line()
+        sheet.line((say(str(found["nobody"])), "text"))
     _note(sheet, found)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from data_schemas.settings import Settings
 from features.engine import open_engine
-from serving.coaching import NOTE, coaching
+from serving.coaching import NOBODY, NOTE, coaching
 from serving.known import Known
 from tests.serving.report.worlds import TableLake, table
 
@@ -100,6 +100,14 @@ def test_calls_and_complaints_count_for_the_team_of_the_line_that_day_and_for_th
     assert found["days"] == 28 and [measure["name"] for measure in found["measures"]] == ["complaints", "off_hours", "short"]
     assert found["compared"] == {"teams": 2, "agents": 2} and found["note"] == NOTE
     assert not any(m["stands_out"] for row in found["teams"] + found["agents"] for m in row["measures"].values() if m)
+
+
+def test_where_nobody_stands_out_it_says_that_this_clears_nobody():
+    assert told(lake(CALLS, COMPLAINTS))["nobody"] == NOBODY
+    usual = {f"a{place:02d}": (400, 20 + place % 7) for place in range(20)}
+    found = told(many({**usual, "worse": (400, 160)}))
+    assert [row["name"] for row in found["agents"] if row["measures"]["short"]["stands_out"]] == ["worse"]
+    assert found["nobody"] == NOBODY, "the one team has none beside it"
 
 
 def test_what_the_data_do_not_tell_is_none():

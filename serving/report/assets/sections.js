@@ -72,7 +72,7 @@
     host.replaceChildren(
       el("p", { class: "lead", text: tn("Who differs from the others over {n} day by more than chance: a talk with them helps more lines than one.", "Who differs from the others over {n} days by more than chance: a talk with them helps more lines than one.", coaching.days) }),
       el("div", { class: "line-grid two" }, talkPart(coaching.teams, t("Teams"), t("Team"), t("No team stands out.")), talkPart(coaching.agents, t("Agents"), t("Agent"), t("No agent stands out."))),
-      ...note(coaching));
+      ...(coaching.nobody ? [el("p", { class: "note", text: t(coaching.nobody) })] : []), ...note(coaching));
     return null;
   };
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+from serving.coaching import NOBODY
 from tests.serving.report.worlds import AS_OF, CARRIERS, TEAMS
 
 
@@ -103,6 +104,7 @@ def coaching(anybody: bool = True) -> dict[str, Any]:
             {"name": "complaints", "label": "complaints per 1,000 calls", "unit": "per 1,000 calls"},
         ],
         "teams": [row(team, None, 0.2 + 0.05 * place) for place, team in enumerate(TEAMS)],
+        "nobody": None if anybody else NOBODY,
         "agents": [row(f"agent {place}", TEAMS[place], 0.2 + 0.05 * place) for place in range(6)],
         "note": None,
     }

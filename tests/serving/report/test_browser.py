@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 from datetime import timedelta
@@ -16,6 +17,7 @@ from data_schemas.clock import day_number
 from data_schemas.home import Home
 from data_schemas.settings import Settings
 from features.catalogue import CATALOGUE
+from serving.coaching import NOBODY
 from serving.report import write_report
 from serving.report.files import guarded
 from serving.report.payload import SHARE, _shares
@@ -345,6 +347,17 @@ def test_a_list_made_later_is_no_warning_in_the_headline(pages, open_page, tmp_p
     page = open_page(path)
     assert (page.locator("#last-main").inner_text(), "made later" in page.locator("#last-sub").inner_text()) == ("–", True)
     assert "it warned nobody" in go(page, "scorecard")
+
+
+def test_where_nobody_stands_out_the_coaching_part_says_why_that_is_usual(pages, open_page, tmp_path):
+    path = tmp_path / "nobody.html"
+    html = pages(100).read_text(encoding="utf-8").replace('"stands_out":true', '"stands_out":false')
+    path.write_text(html.replace('"nobody":null', f'"nobody":{json.dumps(NOBODY)}'), encoding="utf-8")
+    page = open_page(path)
+    text = go(page, "coaching")
+    assert "No team stands out." in text and NOBODY in text
+    page.click("[data-language=zh]")
+    assert "并不等于没有问题" in page.locator("#view-coaching").inner_text()
 
 
 def test_a_section_without_anything_is_one_quiet_sentence(tmp_path, open_page):
