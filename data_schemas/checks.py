@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 
-from data_schemas.clock import Clock
+from data_schemas.clock import TIME_OF_DAY, Clock
 from data_schemas.errors import BadInput
 from data_schemas.hashing import BLOCK
 from data_schemas.sources import FILE, as_text, quoted, text, trimmed
@@ -24,7 +24,6 @@ _TRUE = "('true', '1', 't', 'yes', 'y', '1.0')"
 _FALSE = "('false', '0', 'f', 'no', 'n', '0.0')"
 _ZONED = r":\d\d([.,]\d+)? ?([Zz]|UTC|[+-]\d\d(:?\d\d)?)$"
 _NAIVE = r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]+\d{1,2}:\d\d(:\d\d([.,]\d+)?)?)?"
-_CLOCK = r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.0*)?)?|24:00(:00)?"
 _KINDS = {
     "string": "a text",
     "timestamp": "a time",
@@ -246,7 +245,7 @@ def _convert(column: Column, name: str, kind: str, wall: WallClock, where: str) 
         return f"(CASE WHEN {lower} IN {_TRUE} THEN true WHEN {lower} IN {_FALSE} THEN false END)", ""
     if column.kind == "clock" and (is_text or base == "TIME"):
         padded = f"lpad(split_part({cell}, ':', 1), 2, '0') || ':' || split_part({cell}, ':', 2)"
-        return f"(CASE WHEN regexp_full_match({cell}, '{_CLOCK}') THEN {padded} END)", ""
+        return f"(CASE WHEN regexp_full_match({cell}, '{TIME_OF_DAY}') THEN {padded} END)", ""
     if column.kind == "timestamp":
         if kind == "TIMESTAMP WITH TIME ZONE":
             return f"(CASE WHEN isfinite({name}) THEN make_timestamp(epoch_us({name})) END)", ""

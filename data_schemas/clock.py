@@ -13,6 +13,21 @@ from zoneinfo import ZoneInfo
 EPOCH = date(1970, 1, 1)
 MICROSECOND = timedelta(microseconds=1)
 _UTC_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIME_OF_DAY = r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.0*)?)?|24:00(:00)?"
+"""A time of day as people write it, for Python and for the engine: 8:00, 08:00, 08:00:00; 24:00 is the end of a day."""
+
+
+def known_zone(zone: str) -> str:
+    """The IANA zone of this name; ValueError that says what to write where there is none."""
+    try:
+        ZoneInfo(zone)
+    except Exception:
+        known = False
+    else:
+        known = zone != "localtime"  # a file of some systems; the engine does not know it
+    if not known:
+        raise ValueError(f"no time zone is called {zone!r}; use an IANA name such as Asia/Shanghai or UTC")
+    return zone
 
 
 def day_number(day: date) -> int:

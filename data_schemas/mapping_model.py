@@ -9,9 +9,10 @@ from __future__ import annotations
 import codecs
 from datetime import date, datetime
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from data_schemas.clock import known_zone
 
 Scalar = bool | int | float | str | datetime | date
 Unit = Literal["s", "ms", "us", "min", "h", "HH:MM:SS", "MM:SS"]
@@ -34,12 +35,7 @@ def _as_strings(value: Any) -> Any:
 
 
 def _known_zone(zone: str | None) -> str | None:
-    if zone is not None:
-        try:
-            ZoneInfo(zone)
-        except Exception:
-            raise ValueError(f"no time zone is called {zone!r}; use an IANA name such as Asia/Shanghai or UTC") from None
-    return zone
+    return None if zone is None else known_zone(zone)
 
 
 class FieldRule(_Keys):

@@ -7,10 +7,14 @@ Built once at the entry point and passed down; nothing else reads the environmen
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,13 +27,26 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from data_schemas.clock import TIME_OF_DAY, known_zone
 from data_schemas.errors import BadInput
 
 
-class _Section(BaseModel):
-    """A part of the settings; unknown names are errors, so that a typing slip does not pass in silence."""
+def _time_of_day(given: str) -> str:
+    if not re.fullmatch(TIME_OF_DAY, given):
+        raise ValueError(f"{given!r} is no time of day; write it as 08:00")
+    return given
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
+
+
+class _Section(BaseModel):
+    """A part of the settings; unknown names are errors, so that a typing slip does not pass in silence.
+
+    Defaults are checked too: one may contradict what is given beside it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class IngestSettings(_Section):
@@ -47,10 +64,12 @@ class IngestSettings(_Section):
 class FeatureSettings(_Section):
     """What the features assume where no published policy says otherwise."""
 
-    permitted_from: str = Field(
+    permitted_from: TimeOfDay = Field(
         default="08:00", description="Start of permitted calling hours, local, where no policy gives one."
     )
-    permitted_to: str = Field(default="20:00", description="End of permitted calling hours, local, where no policy gives one.")
+    permitted_to: TimeOfDay = Field(
+        default="20:00", description="End of permitted calling hours, local, where no policy gives one."
+    )
     kept_days: int = Field(
         default=0, ge=0, description="Days of worked-out line-days kept beside the lake, newest first; 0 keeps all."
     )
@@ -91,6 +110,21 @@ class TrainSettings(_Section):
         default=None, ge=0, description="Days until a ban is surely known; from the data (99th percentile) when not given."
     )
 
+    @field_validator("horizons")
+    @classmethod
+    def _ascending(cls, horizons: tuple[int, ...]) -> tuple[int, ...]:
+        if not horizons or horizons[0] < 1 or list(horizons) != sorted(set(horizons)):
+            raise ValueError(f"{list(horizons)} are no ascending days from 1 on; write them as [1, 3, 7, 14]")
+        return horizons
+
+    @field_validator("headline")
+    @classmethod
+    def _forecast(cls, headline: int, info: ValidationInfo) -> int:
+        horizons = info.data.get("horizons")
+        if horizons is not None and headline not in horizons:
+            raise ValueError(f"{headline} days are none of the horizons {list(horizons)}; choose one of them, or add it there")
+        return headline
+
 
 class RuleSettings(_Section):
     """The limits that an ops team watches by hand: the baseline every forecast has to beat."""
@@ -117,6 +151,27 @@ class LevelSettings(_Section):
     orange_lines: int = Field(default=50, ge=0, description="Further lines that can be orange in capacity mode.")
     yellow_lines: int = Field(default=100, ge=0, description="Further lines that can be yellow in capacity mode.")
 
+    @field_validator("orange")
+    @classmethod
+    def _below_red(cls, orange: float, info: ValidationInfo) -> float:
+        if info.data.get("mode") == "threshold":  # in the other modes red is not a fixed risk
+            _falls("orange", orange, "red", info)
+        return orange
+
+    @field_validator("yellow")
+    @classmethod
+    def _below_orange(cls, yellow: float, info: ValidationInfo) -> float:
+        if info.data.get("mode") in ("threshold", "promise"):
+            _falls("yellow", yellow, "orange", info)
+        return yellow
+
+
+def _falls(name: str, risk: float, above: str, info: ValidationInfo) -> None:
+    """ValueError when a level begins at a higher risk than the graver one."""
+    limit = info.data.get(above)
+    if limit is not None and risk > limit:
+        raise ValueError(f"{name} = {risk:g} is above {above} = {limit:g}; risks must fall from red to orange to yellow")
+
 
 class CostSettings(_Section):
     """What a ban costs and what acting on a line costs; both or neither are given."""
@@ -140,6 +195,12 @@ class CostSettings(_Section):
         default=0.25, gt=0, le=1, description="Share of red's risk from which a line is yellow, in cost mode: a quarter."
     )
     currency: str | None = Field(default=None, description="What the costs are in, as it should be shown.")
+
+    @field_validator("yellow")
+    @classmethod
+    def _below_orange(cls, yellow: float, info: ValidationInfo) -> float:
+        _falls("yellow", yellow, "orange", info)
+        return yellow
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> CostSettings:
@@ -300,6 +361,8 @@ class Settings(BaseSettings):
     appeals: AppealSettings = AppealSettings()
     actions: ActionSettings = ActionSettings()
 
+    _zone = field_validator("zone")(known_zone)
+
     @field_validator("costs")
     @classmethod
     def _known_in_cost_mode(cls, costs: CostSettings, info: ValidationInfo) -> CostSettings:
@@ -336,6 +399,25 @@ def load_settings(home: Path, **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{path}: setting `{where}`: {first['msg']}; correct it there or in the environment") from None
+        says = _unknown(where) if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{path}: setting `{where}`: {says}; correct it there or in the environment") from None
     except ValueError as error:
         raise BadInput(f"{path}: not readable as TOML ({error}); correct the line it names") from None
+
+
+def _unknown(name: str) -> str:
+    """What to say of a setting that there is none of, with the ones that may be meant."""
+    known = list(_names(Settings))
+    key = name.rpartition(".")[2]
+    meant = [other for other in known if other.rpartition(".")[2] == key] or get_close_matches(name, known, cutoff=0.75)
+    return "no such setting" + (f" (is `{'` or `'.join(meant)}` meant?)" if meant else "")
+
+
+def _names(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    """Every setting, with its section before it."""
+    for name, info in model.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, _Section):
+            yield from _names(kind, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
