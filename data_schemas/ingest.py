@@ -119,14 +119,9 @@ class _Ingest:
         return lambda done: self.progress(what, start + width * done)
 
     def run(self, sources: Mapping[str, RawTable], part: bool) -> IngestReport:
-        before = manifest.load(self.root)
+        before = manifest.load(self.root, self.settings.zone)
         if not (part and before):
             require_tables(sources)
-        if before and before.zone != self.settings.zone:
-            raise BadInput(
-                f"{self.root}: kept by days of {before.zone}, the settings say zone = {self.settings.zone}; "
-                "set it back, or ingest into a new --home"
-            )
         key = load_key(self.settings, self.home)
         if before and before.key != key.fingerprint:
             raise BadInput(f"{self.root}: made with another callee key; set BANCAST_CALLEE_KEY or callee_key_file to that one")

@@ -22,6 +22,7 @@ from data_schemas.checks import has_block
 from data_schemas.clock import Clock, day_date, day_number
 from data_schemas.home import Home
 from data_schemas.manifest import WHOLE
+from data_schemas.settings import Settings
 from data_schemas.sources import exactly
 from data_schemas.tables import TABLES, Column
 
@@ -180,6 +181,11 @@ class EditedLake(Lake):
         ]
         found = [self._days[day]() if day in self._days else super(EditedLake, self).files(table, day, day) for day in wanted]
         return [path for paths in found for path in paths]
+
+
+def lake_of(home: Home, settings: Settings) -> Lake:
+    """The lake of a home as it stands; BadInput when it is kept by days of another zone than the settings say."""
+    return Lake(home.lake, manifest.load(home.lake, settings.zone))
 
 
 def local_today(lake: Lake) -> date:

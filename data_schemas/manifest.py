@@ -118,8 +118,11 @@ class Manifest:
         return hashlib.sha256(json.dumps(visible).encode()).hexdigest()
 
 
-def load(root: Path) -> Manifest | None:
-    """The manifest of the lake at `root`; None when there is none yet. BadInput when it cannot be read."""
+def load(root: Path, zone: str | None = None) -> Manifest | None:
+    """The manifest of the lake at `root`; None when there is none yet.
+
+    BadInput when it cannot be read, or when the lake is kept by days of another zone than `zone`, that of the settings.
+    """
     path = root / NAME
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -129,6 +132,10 @@ def load(root: Path) -> Manifest | None:
         raise BadInput(f"{path}: not readable ({error}); restore it from a backup, or ingest into a new --home") from None
     if data.get("format") != FORMAT:
         raise BadInput(f"{path}: format {data.get('format')}, this bancast reads {FORMAT}; ingest into a new --home")
+    if zone is not None and data["zone"] != zone:
+        raise BadInput(
+            f"{root}: kept by days of {data['zone']}, the settings say zone = {zone}; set it back, or ingest into a new --home"
+        )
     return Manifest(data["zone"], data["key"], {name: _state(state) for name, state in data["tables"].items()})
 
 

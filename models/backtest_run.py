@@ -17,7 +17,7 @@ import pandas as pd
 from data_schemas.clock import day_date, day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
-from data_schemas.lake import Lake
+from data_schemas.lake import Lake, lake_of
 from data_schemas.settings import Settings
 from models import plots, tracking
 from models.ablation import by_history, without_families
@@ -51,7 +51,7 @@ def backtest(
     """
     said = progress or (lambda step, share: None)
     share = 0.6 if ablation else 0.95
-    lake = Lake(home.lake)
+    lake = lake_of(home, settings)
     days = _days(lake, first, last, every)
     home.scratch.mkdir(parents=True, exist_ok=True)
     with (

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from data_schemas.clock import day_date, day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
-from data_schemas.lake import Lake, finished_days
+from data_schemas.lake import Lake, finished_days, lake_of
 from data_schemas.settings import Settings
 from models.labels import Outcomes, read_outcomes
 from models.watch import latest_change, told_by, watch
@@ -69,7 +69,7 @@ def monitor(home: Home, settings: Settings, progress: Progress | None = None) ->
     scored = _scored_days(home)
     if not scored:
         raise BadInput(f"home {home.root}: no scores to monitor; run `bancast score --home {home.root}` first")
-    lake = Lake(home.lake)
+    lake = lake_of(home, settings)
     known_until = max(finished_days(lake), default=0) + 1
     report = MonitorReport(known_until=day_date(known_until).isoformat())
     tell("bans that came", 0.1)

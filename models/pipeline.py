@@ -13,7 +13,7 @@ import pandas as pd
 from data_schemas.clock import day_date, day_number
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
-from data_schemas.lake import Lake, finished_days, local_today
+from data_schemas.lake import Lake, finished_days, lake_of, local_today
 from data_schemas.settings import Settings
 from models import bundle
 from models.baselines import rule_limits
@@ -50,7 +50,7 @@ def train_lake(
     Raises BadInput, with nothing registered, where there are too few bans or too little history to learn from.
     """
     tell = progress or (lambda step, share: None)
-    lake = Lake(home.lake)
+    lake = lake_of(home, settings)
     day = last_midnight(lake, until)
     data = build_dataset(lake, settings, day, lambda step, share: tell(step, 0.5 * share), scratch=home.scratch)
     task = snapshot_task(data, settings, name, lambda known_until: changes_of_policy(home, lake, settings, known_until))
@@ -280,7 +280,7 @@ def training_table(
 
     Unknown labels are NaN.
     """
-    lake = Lake(home.lake)
+    lake = lake_of(home, settings)
     end = last_midnight(lake, None)
     days = [day for day in range(day_number(first), day_number(last) + 1, every) if day <= end]
     if not days:

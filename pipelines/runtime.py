@@ -164,10 +164,11 @@ def _log(stage: str, what: str, share: float) -> None:
 
 
 def open_lake(home: Home) -> Lake:
-    """The lake of a home; BadInput when nothing was ever ingested."""
-    from data_schemas.lake import Lake
+    """The lake of a home; BadInput when nothing was ever ingested, or by days of another zone than the settings say."""
+    from data_schemas.lake import lake_of
+    from data_schemas.settings import load_settings
 
-    lake = Lake(home.lake)
+    lake = lake_of(home, load_settings(home.root))
     if not lake.has("lines") or not lake.days("calls"):
         raise BadInput(f"home {home.root}: no data in it yet; run `bancast ingest DIR --home {home.root}` first")
     return lake

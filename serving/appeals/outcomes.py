@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.ingest import IngestReport, ingest
-from data_schemas.lake import Lake
+from data_schemas.lake import lake_of
 from data_schemas.merge import FILLED_LATER
 from data_schemas.settings import Settings
 from data_schemas.sources import FileTable
@@ -26,7 +26,7 @@ def record(home: Home, settings: Settings, case: Case) -> tuple[IngestReport, bo
     A time that the lake knows already, from the company's own tables, stays. Returns what the ingest did, and whether the
     lake knows now when the ban was lifted. BadInput when it lacks the ban.
     """
-    lake = Lake(home.lake)
+    lake = lake_of(home, settings)
     con = ibis.duckdb.connect()
     try:
         rows = lake.read(con, "bans")

@@ -8,7 +8,10 @@ import duckdb
 import ibis
 import pytest
 
-from data_schemas.lake import Lake, schema
+from data_schemas.errors import BadInput
+from data_schemas.home import Home
+from data_schemas.lake import Lake, lake_of, schema
+from data_schemas.settings import Settings
 from data_schemas.tables import TABLES
 from tests.data_schemas import disk
 from tests.data_schemas.disk import FIRST, at, call, load, small, write
@@ -90,3 +93,12 @@ def test_a_folder_may_have_any_name_and_no_other_is_read_for_it(tmp_path, name, 
         fixed["calls"][0]["duration_s"] = 99.0
         assert load(write(tmp_path / folder / "fix", fixed), home).tables["calls"].replaced == 1
         assert len({id for (id,) in disk.rows(home, "calls", "call_id")}) == 3 * calls
+
+
+def test_a_lake_is_not_opened_by_days_of_another_zone(tmp_path):
+    home = tmp_path / "home"
+    load(write(tmp_path / "world", small(calls=20)), home)
+    with pytest.raises(BadInput, match="kept by days of Asia/Shanghai, the settings say zone = UTC"):
+        lake_of(Home(home), Settings(zone="UTC"))
+    assert lake_of(Home(home), Settings()).days("calls")
+    assert lake_of(Home(tmp_path / "none"), Settings(zone="UTC")).days("calls") == []

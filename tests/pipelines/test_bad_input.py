@@ -196,3 +196,22 @@ def test_a_home_that_cannot_be_a_folder_is_refused(bancast, tmp_path):
     data = tables.write(tmp_path / "data", tables.frames(lines=8, days=12))
     done = bancast("run", data, "--home", tmp_path / "home" / "below")
     assert done.code == 2 and len(done.lines) == 1 and "give a --home that can be written" in done.lines[0]
+
+
+def test_a_zone_changed_after_ingest_is_refused_by_every_command_that_opens_the_lake(job, bancast, monkeypatch, tmp_path):
+    kept, day = content(job.home), job.summary["as_of"]
+    monkeypatch.setenv("BANCAST_ZONE", "America/New_York")
+    for verb in (
+        ["score"],
+        ["train"],
+        ["report"],
+        ["monitor"],
+        ["features", "--from", day, "--to", day, "--out", tmp_path / "table.parquet"],
+        ["backtest", "--from", day, "--to", day],
+        ["alert", "--dry-run"],
+        ["appeals", "list"],
+    ):
+        done = bancast(*verb, "--home", job.home)
+        assert done.code == 2 and len(done.lines) == 1, (verb, done)
+        assert "kept by days of Asia/Shanghai, the settings say zone = America/New_York; set it back" in done.lines[0], verb
+    assert content(job.home) == kept and not list(tmp_path.iterdir())
