@@ -21,7 +21,7 @@ from typing import IO
 
 import duckdb
 
-from data_schemas.errors import BadInput
+from data_schemas.errors import BadInput, disk_full
 from data_schemas.mapping_model import SourceRule
 from data_schemas.sources import FILE, check_utf8, file_list, first_line, quoted, text
 
@@ -95,6 +95,8 @@ class Plain:
                         break
                     offset += len(block)
         except (OSError, EOFError, zlib.error) as error:
+            if disk_full(error):  # of the copy, not of the file
+                raise
             raise BadInput(f"{original}: not readable ({error}); write it anew") from None
         handle.flush()
         if nameless:

@@ -16,7 +16,7 @@ import duckdb
 
 from data_schemas import checks
 from data_schemas.checks import Plan, Rule, WallClock
-from data_schemas.errors import BadInput
+from data_schemas.errors import BadInput, disk_full
 from data_schemas.hashing import CalleeKey, hashed_view, mask_sql, passing_view
 from data_schemas.manifest import WHOLE
 from data_schemas.merge import row_hash
@@ -98,6 +98,8 @@ def stage(
         except duckdb.OutOfMemoryException:
             shutil.rmtree(folder, ignore_errors=True)
         except duckdb.Error as error:
+            if disk_full(error):  # of what is written, not of what is read
+                raise
             raise BadInput(f"{raw.describe()}: not readable to its end ({first_line(error)}); write it anew") from None
         else:
             _count(con, staged, folder)

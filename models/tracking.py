@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_schemas.errors import BadInput
+from data_schemas.errors import BadInput, disk_full
 from data_schemas.home import Home
 from data_schemas.settings import Settings
 
@@ -118,6 +118,8 @@ class Registry:
                 try:
                     got = Path(self._mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(work)))
                 except (self._mlflow.exceptions.MlflowException, OSError) as error:
+                    if disk_full(error):  # here, not where the files come from
+                        raise
                     what = (str(error).splitlines() or [type(error).__name__])[0]
                     raise BadInput(f"model {version.label}: its files cannot be had from {self.uri} ({what})") from None
             bundle = got / "artifacts" / "bundle"

@@ -18,7 +18,7 @@ from typing import Any, ParamSpec
 
 import typer
 
-from data_schemas.errors import BadInput
+from data_schemas.errors import BadInput, check_room, disk_says
 from pipelines import interrupts
 
 P = ParamSpec("P")
@@ -70,9 +70,12 @@ def command(verb: str) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
                 _end(verb, as_json, str(error), "bad input", BAD)
             except Failed as error:
                 _end(verb, as_json, str(error), "failed", FAILED)
-            except Exception as error:  # outside a home: the log goes to the system's temporary folder
+            except Exception as error:
                 if interrupts.asked():
                     _end(verb, as_json, _INTERRUPTED, "interrupted", INTERRUPTED)
+                if refused := disk_says(error, Path()):
+                    _end(verb, as_json, str(refused), "bad input", BAD)
+                # Outside a home the log goes to the system's temporary folder.
                 _end(verb, as_json, str(_failed(error, _temporary_log(verb))), "failed", FAILED)
             except KeyboardInterrupt:
                 _end(verb, as_json, _INTERRUPTED, "interrupted", INTERRUPTED)
@@ -174,7 +177,8 @@ def stdout_aside() -> Iterator[None]:
 def work(home_root: Path) -> Iterator[None]:
     """Hold the home, log to a file in it and show progress while a command works there.
 
-    An unexpected error is written to the log with its traceback and raised as Failed.
+    An unexpected error is written to the log with its traceback and raised as Failed, one of a disk that is full or refuses as
+    BadInput.
     """
     from data_schemas.home import Home
     from pipelines import runtime
@@ -183,6 +187,7 @@ def work(home_root: Path) -> Iterator[None]:
     home = Home(home_root)
     runtime.quiet(home)
     try:
+        check_room(home_root)  # Prefect would wait for its database for minutes
         with runtime.writing(home), runtime.log_file(home) as log, bar() as sink, runtime.telling(sink), stdout_aside():
             try:
                 sink("start", f"home {home_root}", 0.0)
@@ -194,6 +199,7 @@ def work(home_root: Path) -> Iterator[None]:
             except Exception as error:
                 interrupts.stop_if_asked()  # the engine makes an error of its own of an interrupt
                 logging.getLogger("bancast").exception("unexpected")
-                raise _failed(error, log) from error
-    except OSError as error:
-        raise BadInput(f"home {home_root}: {error.strerror} ({error.filename}); give a --home that can be written") from error
+                raise disk_says(error, home_root) or _failed(error, log) from error
+    except OSError as error:  # before there was a log
+        says = f"home {home_root}: {error.strerror} ({error.filename}); give a --home that can be written"
+        raise disk_says(error, home_root) or BadInput(says) from error

@@ -68,6 +68,21 @@ def quiet(home: Home) -> None:
             os.environ.setdefault(name, value)
 
 
+class LogFile(logging.FileHandler):
+    """A log that is silent on a full disk: the error that a person has to see is the command's, not the log's.
+
+    Prefect passes over handlers of a class with an underscore, and would log to the console beside it.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nothing: logging would print a traceback."""
+
+    def close(self) -> None:
+        """What could not be written is lost."""
+        with suppress(OSError):
+            super().close()
+
+
 class _Masked(logging.Formatter):
     """Blots out what may be a number of a person: an error of the engine may quote the value it met."""
 
@@ -92,7 +107,7 @@ def log_file(home: Home) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for old in sorted(folder.glob("*.log"))[: -(_KEPT_LOGS - 1)]:
         old.unlink(missing_ok=True)
-    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
+    handler = LogFile(path, delay=True, encoding="utf-8")
     handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

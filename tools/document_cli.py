@@ -24,7 +24,7 @@ what to run next. With `--json` it prints a summary as JSON on stdout, and nothi
 | --- | --- |
 | 0 | done |
 | 1 | failed unexpectedly: one line, and where the log with the traceback lies (`HOME/logs`) |
-| 2 | wrong usage or bad input: one line that names the file, the column, the rule and what to do; nothing is half-written |
+| 2 | wrong usage, bad input, a full disk: one line that names file, column, rule and what to do; nothing is half-written |
 | 130 | interrupted (Ctrl-C or SIGTERM); a re-run finishes the work |
 
 One command writes to a home at a time; a second one ends at once with status 2. A re-run doubles nothing.

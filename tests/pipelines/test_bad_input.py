@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -215,3 +217,42 @@ def test_a_zone_changed_after_ingest_is_refused_by_every_command_that_opens_the_
         assert done.code == 2 and len(done.lines) == 1, (verb, done)
         assert "kept by days of Asia/Shanghai, the settings say zone = America/New_York; set it back" in done.lines[0], verb
     assert content(job.home) == kept and not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_not_blamed_on_the_input(bancast, tmp_path, monkeypatch):
+    import data_schemas.merge
+    import data_schemas.staging
+
+    data, home = tables.write(tmp_path / "data", tables.frames(lines=8, days=12)), quick_home(tmp_path / "home")
+    assert bancast("ingest", data, "--home", home).code == 0
+    kept, later = content(home), tables.write(tmp_path / "later", tables.frames(lines=8, days=14))
+
+    def full(*arguments, **options):
+        raise duckdb.IOException(f'IO Error: Could not write file "{home}/lake/.tmp/x/0.parquet": No space left on device')
+
+    for module, name in ((data_schemas.staging, "_scan"), (data_schemas.merge.Scope, "merge")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, full)
+            done = bancast("ingest", later, "--home", home)
+        assert done.code == 2 and len(done.lines) == 1, done
+        assert done.lines[0] == f"bancast ingest: the disk that holds {home}/lake is full; free space and run it again"
+        assert content(home) == kept
+
+
+def test_folders_that_cannot_be_written_are_refused_as_a_home_is(job, bancast, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(job.home, home, ignore=shutil.ignore_patterns("reports", "scores", "logs"))
+    for verb, folder in ((["score"], "scores"), (["report"], "reports")):
+        (home / folder).write_text("")
+        done = bancast(*verb, "--home", home)
+        assert done.code == 2 and len(done.lines) == 1, (verb, done)
+        says = f"{home}/{folder}: Not a directory; let bancast write there, or give a --home that can be written"
+        assert done.lines[0] == f"bancast {verb[0]}: {says}"
+        (home / folder).unlink()
+        assert verb == ["report"] or bancast(*verb, "--home", home).code == 0
+    (tmp_path / "file").write_text("")
+    made = bancast("simulate", tmp_path / "file" / "world", "--lines", "8", "--days", "3")
+    assert made.code == 2 and len(made.lines) == 1
+    assert made.lines[0].endswith(
+        f"{tmp_path}/file: Not a directory; let bancast write there, or give a place that can be written"
+    )

@@ -129,6 +129,13 @@ def test_the_log_masks_numbers_of_persons_and_old_logs_go(tmp_path):
     assert len(list((tmp_path / "logs").iterdir())) == 30
 
 
+def test_a_log_on_a_full_disk_is_silent(tmp_path, capfd, monkeypatch):
+    with runtime.log_file(Home(tmp_path)) as path:
+        path.symlink_to("/dev/full")
+        logging.getLogger("x").warning("lost")
+    assert capfd.readouterr().err == ""
+
+
 def test_progress_outside_a_command_goes_to_the_log(caplog):
     with caplog.at_level(logging.INFO, logger="bancast"):
         runtime.progress("ingest")("read calls", 0.25)
