@@ -27,12 +27,13 @@ def decide(
     metrics of it; then it stays, for nobody knows that the challenger is as good.
     """
     own = challenger.get(METRIC)
+    so = "there is no champion yet" if champion is None and lost is None else "champion stays"
     if own is None:
-        return Verdict(False, "the test period has no ban (or nothing but bans), so nothing can be compared; champion stays")
+        return Verdict(False, f"the test period has no ban (or nothing but bans), so nothing can be compared; {so}")
     for name, metrics in baselines.items():
         other = metrics.get(METRIC, 0.0)
         if own <= other:
-            return Verdict(False, f"average precision {own:.3f} is not above the {name} baseline's {other:.3f}; champion stays")
+            return Verdict(False, f"average precision {own:.3f} is not above the {name} baseline's {other:.3f}; {so}")
     best = max((metrics.get(METRIC, 0.0), name) for name, metrics in baselines.items()) if baselines else (0.0, "none")
     against = f"average precision {own:.3f} is above the best baseline's ({best[1]}: {best[0]:.3f})"
     if lost is not None:

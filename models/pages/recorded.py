@@ -17,7 +17,9 @@ FORMS = (
     N_("judged from the first model on: {n} earlier rows are left out"),
     N_("{day}: nothing could be learnt: {why}"),
     N_("the test period has no ban (or nothing but bans), so nothing can be compared; champion stays"),
+    N_("the test period has no ban (or nothing but bans), so nothing can be compared; there is no champion yet"),
     N_("average precision {own} is not above the {who} baseline's {other}; champion stays"),
+    N_("average precision {own} is not above the {who} baseline's {other}; there is no champion yet"),
     N_("average precision {own} is below the champion's {other} on the same rows; champion stays"),
     N_("average precision {own} is above the best baseline's ({who}: {other}); there was no champion yet"),
     N_(
