@@ -45,6 +45,18 @@ def mlflow_module() -> Any:
     return mlflow
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """What MLflow prints past its loggers ("Successfully registered model ...") is not shown meanwhile."""
+    from mlflow.utils.logging_utils import MLFLOW_LOGGING_STREAM
+
+    before, MLFLOW_LOGGING_STREAM.enabled = MLFLOW_LOGGING_STREAM.enabled, False
+    try:
+        yield
+    finally:
+        MLFLOW_LOGGING_STREAM.enabled = before
+
+
 def store_uri(home: Home, settings: Settings) -> str:
     """Where runs and models are kept: the server of the settings, or the home's own SQLite file."""
     return settings.mlflow_uri or f"sqlite:///{home.mlflow_db.resolve()}"
@@ -239,7 +251,7 @@ def start_run(home: Home, settings: Settings, name: str) -> Iterator[Run]:
     """A run of the experiment `bancast`; marked as failed when the body raises."""
     registry = Registry(store_uri(home, settings))
     mlflow = registry._mlflow
-    with registry._global_uri():
+    with registry._global_uri(), _silent():
         if mlflow.get_experiment_by_name(EXPERIMENT) is None:
             place = None if settings.mlflow_uri else home.mlflow_artifacts.resolve().as_uri()
             mlflow.create_experiment(EXPERIMENT, artifact_location=place)

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from data_schemas.errors import BadInput
-from models.tracking import Registry
+from data_schemas.home import Home
+from data_schemas.settings import Settings
+from models.tracking import Registry, start_run
 
 
 @pytest.fixture(scope="module")
@@ -26,3 +28,12 @@ def test_the_challenger_stands_in_only_until_there_is_a_champion(registry: Regis
     registry.point(registry.resolve("lines", "2"), "champion")
     assert registry.standing("lines", "champion") == "champion"
     assert registry.resolve("lines").version == "2"
+
+
+def test_mlflow_prints_nothing_of_its_own_during_a_run(tmp_path, capfd):
+    (tmp_path / "model").mkdir()
+    with start_run(Home(tmp_path), Settings(), "quiet") as run:
+        for number in (1, 2):
+            assert int(run._mlflow.register_model((tmp_path / "model").as_uri(), "quiet").version) == number
+    told = capfd.readouterr()
+    assert "quiet" not in told.out + told.err
