@@ -208,10 +208,22 @@ def _finished(rows: pa.Table, features: list[str]) -> pd.DataFrame:
     return pd.concat([ids, pd.DataFrame(block.T, columns=features, copy=False)], axis=1)
 
 
-def missing_features(table: pd.DataFrame, catalogue: Sequence[Feature] = CATALOGUE) -> dict[str, list[str]]:
-    """Features without a single value, by the tables or columns they come from: what the input lacks."""
+def missing_features(
+    table: pd.DataFrame, catalogue: Sequence[Feature] = CATALOGUE, lake: Lake | None = None
+) -> dict[str, list[str]]:
+    """Features without a single value, by the tables or columns they come from: what the input lacks.
+
+    lake: where given, only what it was never given is lacking; a feature of sources that are there may well be empty on a day.
+    """
     found: dict[str, list[str]] = {}
     for feature in catalogue:
-        if table[feature.name].isna().all():
-            found.setdefault(" and ".join(feature.sources), []).append(feature.name)
+        sources = [source for source in feature.sources if lake is None or not _given(lake, source)]
+        if sources and table[feature.name].isna().all():
+            found.setdefault(" and ".join(sources), []).append(feature.name)
     return found
+
+
+def _given(lake: Lake, source: str) -> bool:
+    """Whether a table, or a column as table.column, was ever given."""
+    table, _, column = source.partition(".")
+    return column in lake.present_columns(table) if column else lake.has(table)

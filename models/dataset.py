@@ -104,8 +104,8 @@ def build_dataset(
     table = pd.concat([part[0] for part in parts], ignore_index=True)
     outcome = pd.concat([part[1] for part in parts], ignore_index=True)
     weight = np.concatenate([part[2] for part in parts])
-    missing = missing_features(table, catalogue)
-    lacking = {name for names in missing.values() for name in names}
+    missing = missing_features(table, catalogue, lake)
+    lacking = {feature.name for feature in catalogue if table[feature.name].isna().all()}
     features = [feature for feature in catalogue if feature.name not in lacking]
     table = table.drop(columns=sorted(lacking))
     return Dataset(table, outcome, weight, features, outcomes, lake.fingerprint(until), missing)

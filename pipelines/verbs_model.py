@@ -391,7 +391,10 @@ def _score_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
 def _score_notes(report: dict[str, Any], model: str) -> list[str]:
     """What the scores had to do without, `model` that was asked for included."""
     missing = report.get("missing_features", {})
-    notes = [f"scored without {len(names)} features: the input lacks {source}" for source, names in missing.items()]
+    notes = [
+        f"scored without {len(names)} {'feature' if len(names) == 1 else 'features'}: the input lacks {source}"
+        for source, names in missing.items()
+    ]
     until = report.get("trained_until") or ""
     if until > report["as_of"]:
         notes.append(

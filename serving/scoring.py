@@ -122,7 +122,7 @@ def score_day(
         "spread": forecast.meta.get("spread", {}),
         "data_fingerprint": scores["data_fingerprint"].iloc[0],
         "trained_until": forecast.meta.get("trained_until"),
-        "missing_features": missing_features(table, wanted),
+        "missing_features": missing_features(table, wanted, lake),
         "seconds": round(perf_counter() - started, 1),
     }
     path = home.scores_file(as_of)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
+
 from data_schemas.settings import Settings
 from data_schemas.tables import TABLES
 from features.build import build_features, missing_features
@@ -69,3 +72,21 @@ def test_a_company_without_a_single_event_still_has_a_row_for_each_line():
     table = build_features(bare, Settings(threads=2), [20_560])
     assert len(table) == len({row["line_id"] for row in bare.tables["lines"]})
     assert (table["calls_28d"] == 0).all() and (table["complaints_28d"] == 0).all() and table["answer_rate_28d"].isna().all()
+
+
+class GivenLake:
+    """A lake of which only what was ever given is asked."""
+
+    def has(self, table: str) -> bool:
+        return table != "messages"
+
+    def present_columns(self, table: str) -> set[str]:
+        return {"team"} if table == "lines" else set()
+
+
+def test_only_a_source_that_was_never_given_is_lacking_and_one_that_is_empty_is_not():
+    names = ("pool_bans_vs_carrier_7d", "messages_7d", "calls_7d", "appeals_won")
+    wanted = [feature for feature in CATALOGUE if feature.name in names]
+    empty = pd.DataFrame({name: [np.nan, np.nan] for name in names})
+    assert missing_features(empty, wanted, GivenLake()) == {"messages": ["messages_7d"], "bans.appeal_won": ["appeals_won"]}
+    assert missing_features(empty.assign(messages_7d=1.0, appeals_won=0.0), wanted, GivenLake()) == {}
