@@ -99,11 +99,18 @@ def ingest_lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             name,
-            f"{table['rows_in']:,} rows in: {table['accepted']:,} accepted ({table['added']:,} new), "
-            f"{table['duplicates']:,} duplicates, {sum(table['quarantined'].values()):,} quarantined",
+            f"{table['rows_in']:,} rows in: {table['accepted']:,} accepted "
+            f"({table['added']:,} new{_some(table['replaced'], 'corrected')}), "
+            f"{table['duplicates']:,} duplicates, {sum(table['quarantined'].values()):,} quarantined"
+            f"{_some(table['retracted'], 'earlier ones retracted')}",
         )
         for name, table in report["tables"].items()
     ]
+
+
+def _some(rows: int, what: str) -> str:
+    """So many rows of a kind that there mostly is none of."""
+    return f", {rows:,} {what}" if rows else ""
 
 
 @command("features")
