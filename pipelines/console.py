@@ -26,6 +26,8 @@ DONE, FAILED, BAD = 0, 1, 2
 INTERRUPTED = 130
 _INTERRUPTED = "interrupted; nothing is half-written, a re-run finishes the work"
 """What shells give a process that Ctrl-C ended."""
+_WIDE = 100
+"""Columns that the list of next commands takes."""
 _EVERY_S = 10.0
 """Seconds between two plain lines on the same step."""
 
@@ -121,12 +123,25 @@ def _show(verb: str, outcome: Outcome, as_json: bool) -> None:
         return
     for note in outcome.notes:
         print(f"note: {note}")
-    for head, pairs in (("Results", outcome.results), ("Next", outcome.next)):
-        if pairs:
-            wide = max(len(what) for what, _ in pairs)
-            print(f"\n{head}")
-            for what, where in pairs:
-                print(f"  {what:<{wide}}  {where}")
+    if outcome.results:
+        wide = max(len(what) for what, _ in outcome.results)
+        print("\nResults")
+        for what, where in outcome.results:
+            print(f"  {what:<{wide}}  {where}")
+    if outcome.next:
+        print("\nNext")
+        for line in _next_lines(outcome.next):
+            print(line)
+
+
+def _next_lines(pairs: list[tuple[str, str]]) -> list[str]:
+    """Commands with what each does beside it, or below it where that does not fit; a command is never broken."""
+    wide = max((len(what) for what, says in pairs if 4 + len(what) + len(says) <= _WIDE), default=0)
+    lines = []
+    for what, says in pairs:
+        fits = len(what) <= wide and 4 + wide + len(says) <= _WIDE
+        lines += [f"  {what:<{wide}}  {says}"] if fits else [f"  {what}", f"      {says}"]
+    return lines
 
 
 @contextmanager
