@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from mlflow.utils.logging_utils import enable_logging
 
 from data_schemas.errors import BadInput
 from data_schemas.home import Home
@@ -33,6 +34,7 @@ def test_the_challenger_stands_in_only_until_there_is_a_champion(registry: Regis
 def test_mlflow_prints_nothing_of_its_own_during_a_run(tmp_path, capfd):
     (tmp_path / "model").mkdir()
     with start_run(Home(tmp_path), Settings(), "quiet") as run:
+        enable_logging()  # as logging a model does
         for number in (1, 2):
             assert int(run._mlflow.register_model((tmp_path / "model").as_uri(), "quiet").version) == number
     told = capfd.readouterr()
