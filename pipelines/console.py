@@ -196,9 +196,11 @@ def work(home_root: Path) -> Iterator[None]:
     BadInput.
     """
     from data_schemas.home import Home
+    from data_schemas.settings import load_settings
     from pipelines import runtime
     from pipelines.leftovers import clear
 
+    load_settings(home_root)  # one that does not fit is said before anything is made
     home = Home(home_root)
     runtime.quiet(home)
     try:

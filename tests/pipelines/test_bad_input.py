@@ -200,6 +200,16 @@ def test_a_home_that_cannot_be_a_folder_is_refused(bancast, tmp_path):
     assert done.code == 2 and len(done.lines) == 1 and "give a --home that can be written" in done.lines[0]
 
 
+def test_a_setting_that_does_not_fit_is_refused_before_a_home_is_made(bancast, tmp_path, monkeypatch):
+    data = tables.write(tmp_path / "data", tables.frames(lines=8, days=12))
+    for name, value, says in (("BANCAST_ZONE", "Mars/Base", "'Mars/Base'"), ("BANCAST_TRAIN__SED", "3", "`train.seed`")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            done = bancast("ingest", data, "--home", tmp_path / "home")
+        assert done.code == 2 and len(done.lines) == 1 and says in done.lines[0]
+        assert not (tmp_path / "home").exists()
+
+
 def test_a_zone_changed_after_ingest_is_refused_by_every_command_that_opens_the_lake(job, bancast, monkeypatch, tmp_path):
     kept, day = content(job.home), job.summary["as_of"]
     monkeypatch.setenv("BANCAST_ZONE", "America/New_York")
