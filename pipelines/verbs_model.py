@@ -396,7 +396,7 @@ def _score_notes(report: dict[str, Any], model: str) -> list[str]:
         for source, names in missing.items()
     ]
     until = report.get("trained_until") or ""
-    if until > report["as_of"]:
+    if until > report.get("as_of", until):  # a finished table has no day
         notes.append(
             f"{report['model']} has learnt until {until}, from days after {report['as_of']}: these scores are hindsight and judge"
             f" no model; for a forecast of that day: `bancast train --until {report['as_of']}`"

@@ -40,6 +40,10 @@ def test_a_comment_that_does_not_fit_beside_its_command_is_below_it():
     assert max(map(len, lines)) <= 100
 
 
+def test_scores_of_a_finished_table_have_no_day_to_be_late_for():
+    assert _score_notes({"alias": "champion"}, "champion") == []
+
+
 def test_one_feature_is_one_feature():
     report = {"as_of": "2026-03-01", "alias": "champion", "missing_features": {"messages": ["a", "b"], "calls.region": ["c"]}}
     assert _score_notes(report, "champion") == [
