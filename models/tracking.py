@@ -50,12 +50,13 @@ def _silent() -> Iterator[None]:
     """What MLflow prints past its loggers ("Successfully registered model ...") is not shown meanwhile."""
     from mlflow.utils.logging_utils import MLFLOW_LOGGING_STREAM
 
-    before = MLFLOW_LOGGING_STREAM.write
-    MLFLOW_LOGGING_STREAM.write = len  # its own switch is turned on again by what logs a model
+    stream: Any = MLFLOW_LOGGING_STREAM
+    before = stream.write
+    stream.write = len  # its own switch is turned on again by what logs a model
     try:
         yield
     finally:
-        MLFLOW_LOGGING_STREAM.write = before
+        stream.write = before
 
 
 def store_uri(home: Home, settings: Settings) -> str:
