@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -150,6 +151,20 @@ class LevelSettings(_Section):
     red_lines: int = Field(default=20, ge=0, description="Lines that can be red, by rank, in capacity mode.")
     orange_lines: int = Field(default=50, ge=0, description="Further lines that can be orange in capacity mode.")
     yellow_lines: int = Field(default=100, ge=0, description="Further lines that can be yellow in capacity mode.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow(cls, given: Any) -> Any:
+        """A level that is not given begins no higher than the graver one that is: red = 0.1 alone makes no line orange."""
+        if not isinstance(given, dict):
+            return given
+        made = dict(given)
+        graver = {"orange": "red", "yellow": "orange"} if made.get("mode", "threshold") == "threshold" else {"yellow": "orange"}
+        for name, above in graver.items():
+            if name not in made and isinstance(made.get(above), int | float | str):
+                with suppress(ValueError):  # what is no number is said of the graver one
+                    made[name] = min(cls.model_fields[name].default, float(made[above]))
+        return made
 
     @field_validator("orange")
     @classmethod

@@ -69,6 +69,8 @@ def command(verb: str) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
             try:
                 outcome = function(*args, **kwargs)
             except BadInput as error:
+                if interrupts.asked():  # a file that could not be read to its end, say
+                    _end(verb, as_json, _INTERRUPTED, "interrupted", INTERRUPTED)
                 _end(verb, as_json, str(error), "bad input", BAD)
             except Failed as error:
                 _end(verb, as_json, str(error), "failed", FAILED)

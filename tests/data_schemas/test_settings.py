@@ -40,7 +40,7 @@ def test_a_zone_that_is_none_is_refused_in_the_file_and_in_the_environment(tmp_p
         ("[features]\npermitted_from = '25:00'", ("`features.permitted_from`", "'25:00' is no time of day", "08:00")),
         ("[features]\npermitted_to = 'late'", ("`features.permitted_to`", "'late'")),
         ("[levels]\nred = 0.1\norange = 0.3\nyellow = 0.5", ("`levels.orange`", "orange = 0.3 is above red = 0.1")),
-        ("[levels]\nred = 0.1", ("`levels.orange`", "orange = 0.15 is above red = 0.1")),
+        ("[levels]\norange = 0.4", ("`levels.orange`", "orange = 0.4 is above red = 0.3")),
         ("[levels]\nyellow = 0.2", ("`levels.yellow`", "yellow = 0.2 is above orange = 0.15")),
         ("[levels]\nmode = 'promise'\nyellow = 0.2", ("`levels.yellow`",)),
         ("[costs]\nyellow = 0.6", ("`costs.yellow`", "yellow = 0.6 is above orange = 0.5")),
@@ -67,3 +67,18 @@ def test_settings_that_contradict_each_other_or_are_none_are_refused(tmp_path, t
 )
 def test_settings_that_can_be_meant_are_taken(tmp_path, text):
     assert load_settings(written(tmp_path, text)) != Settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "levels"),
+    [
+        ({"red": 0.1}, (0.1, 0.1, 0.05)),
+        ({"red": 0.02}, (0.02, 0.02, 0.02)),
+        ({"orange": 0.01}, (0.3, 0.01, 0.01)),
+        ({"mode": "promise", "red": 0.1}, (0.1, 0.15, 0.05)),
+        ({"red": 0.5}, (0.5, 0.15, 0.05)),
+    ],
+)
+def test_levels_that_are_not_given_begin_no_higher_than_the_graver_one(tmp_path, given, levels):
+    found = load_settings(tmp_path, levels=given).levels
+    assert (found.red, found.orange, found.yellow) == levels
