@@ -400,11 +400,11 @@ def test_a_file_of_corrections_alone_retracts_nothing(tmp_path, home):
     assert disk.lake_of(home).rows("calls") == {FIRST: 10, FIRST + 1: 10, FIRST + 2: 10}
 
 
-@pytest.mark.parametrize("hours", [2, 3, 8, 24, 30])
+@pytest.mark.parametrize("hours", [2, 8, 30])
 def test_windows_that_move_on_retract_nothing(tmp_path, home, hours):
     calls = [call(n, n // 48, n % 48 / 2) for n in range(3 * 48)]
     tables = small()
-    for end in range(hours, 72, max(1, hours // 8)):
+    for end in range(hours, min(72, hours + 24), max(1, hours // 4)):
         window = [row for row in calls if at(0, end - hours) <= row["started_at"] < at(0, end)]
         report = load(write(tmp_path / f"at{end}", tables | {"calls": window}), home)
         assert report.tables["calls"].retracted == 0, end

@@ -251,15 +251,18 @@ def test_a_full_disk_is_not_blamed_on_the_input(bancast, tmp_path, monkeypatch):
 
 def test_folders_that_cannot_be_written_are_refused_as_a_home_is(job, bancast, tmp_path):
     home = tmp_path / "home"
-    shutil.copytree(job.home, home, ignore=shutil.ignore_patterns("reports", "scores", "logs"))
+    shutil.copytree(job.home, home, ignore=shutil.ignore_patterns("reports", "logs"))
     for verb, folder in ((["score"], "scores"), (["report"], "reports")):
+        if (home / folder).exists():
+            (home / folder).rename(tmp_path / folder)
         (home / folder).write_text("")
         done = bancast(*verb, "--home", home)
         assert done.code == 2 and len(done.lines) == 1, (verb, done)
         says = f"{home}/{folder}: Not a directory; let bancast write there, or give a --home that can be written"
         assert done.lines[0] == f"bancast {verb[0]}: {says}"
         (home / folder).unlink()
-        assert verb == ["report"] or bancast(*verb, "--home", home).code == 0
+        if (tmp_path / folder).exists():
+            (tmp_path / folder).rename(home / folder)
     (tmp_path / "file").write_text("")
     made = bancast("simulate", tmp_path / "file" / "world", "--lines", "8", "--days", "3")
     assert made.code == 2 and len(made.lines) == 1
