@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from time import time
+
+_STALE_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -88,3 +93,14 @@ class Home:
     def appeals(self) -> Path:
         """Appeals: cases/ID.json, and the documents of each case in a folder ID."""
         return self.root / "appeals"
+
+
+def clear_stale(scratch: Path) -> None:
+    """Remove what runs that were killed left below a scratch folder.
+
+    For a day it stays: a reader of the home, which holds no lock, may still use it.
+    """
+    for path in scratch.glob("*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time() - _STALE_S:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

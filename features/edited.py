@@ -8,19 +8,18 @@ code of any other build, over all lines. So what a line's peers do moves with th
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import time
 
 import ibis.expr.types as ir
 import pandas as pd
 
+from data_schemas.home import clear_stale
 from data_schemas.lake import EditedLake, Lake
 from data_schemas.settings import Settings
 from features.build import batches_in, build_features
-from features.engine import DuckEngine, open_local
+from features.engine import DuckEngine, open_local, own_folder
 from features.feature import LONGEST, Feature
 from features.kept import Kept
 from features.refresh import open_days
@@ -28,9 +27,6 @@ from features.windows import with_longest
 
 _KINDS = ("calls", "calls-met")
 """Kinds of kept days that are made of calls."""
-_PREFIX = "bancast-edited-"
-_STALE_S = 86_400
-"""Age of a folder from which it was left by a run that was killed."""
 Progress = Callable[[str, float], None]
 
 
@@ -39,11 +35,8 @@ def edited_days(
     lake: Lake, settings: Settings, day: int, length: int, catalogue: Sequence[Feature], scratch: Path
 ) -> Iterator[EditedDays]:
     """The last `length` days before local midnight `day`, to be edited; what is made for it below `scratch` goes at the end."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    for left in scratch.glob(f"{_PREFIX}*"):
-        if left.stat().st_mtime < time() - _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=scratch))
+    clear_stale(scratch)
+    folder = own_folder("bancast-edited-", scratch)
     try:
         # The edit itself is a small job, whatever works out the features.
         with open_local(settings, scratch) as engine:

@@ -99,7 +99,7 @@ class Kept:
         """Drop the files that hold any of these days; all the days that were in them."""
         entries = self._entries.get(kind, [])
         gone = [entry for entry in entries if not days.isdisjoint(entry.days)]
-        self._entries[kind] = [entry for entry in entries if entry not in gone]
+        self._entries[kind] = [entry for entry in entries if days.isdisjoint(entry.days)]
         self._gone |= {name: time() for entry in gone for name in entry.files.values()}
         return {day for entry in gone for day in entry.days}
 

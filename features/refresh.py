@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -20,7 +19,7 @@ from data_schemas.settings import Settings
 from features import daily
 from features.catalogue import CATALOGUE, fingerprint
 from features.daily import Kinds
-from features.engine import DuckEngine, Engine, Work
+from features.engine import DuckEngine, Engine, Work, own_folder
 from features.events import Surroundings, line_versions, of_lines
 from features.feature import LONGEST, Need
 from features.kept import Kept, digest
@@ -89,7 +88,7 @@ def open_days(
     kinds = standard if beside else asked
     told = [(own.source, [measure.name for measure in own.measures], own.columns, own.few) for own in kinds.values()]
     where = partial(Place, beside and beside / PROGRAMS, told) if ours else None
-    folder = beside or Path(tempfile.mkdtemp(prefix="bancast-days-", dir=scratch))
+    folder = beside or own_folder("bancast-days-", scratch)
     try:
         yield _FiledDays(engine, lake, settings, as_of, kinds, Kept(folder), where, progress)
     finally:

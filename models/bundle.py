@@ -27,15 +27,12 @@ def usual_values(
 
     weight: of each row (n,), where rows with a ban were kept and others thinned out.
     """
-    even = weight is None or bool((weight == weight[:1]).all())
+    counts = None if weight is None or (weight == weight[:1]).all() else weight
     values = table[list(features)]
 
     def medians(rows: np.ndarray) -> dict[str, float]:
         own = values.iloc[rows]
-        if even or weight is None:
-            middle = own.median()
-        else:
-            middle = own.apply(lambda column: _median(column.to_numpy(float), weight[rows]))
+        middle = own.median() if counts is None else own.apply(lambda column: _median(column.to_numpy(float), counts[rows]))
         return {str(name): float(value) for name, value in middle.items() if np.isfinite(value)}
 
     found = {"": medians(np.arange(len(table)))}

@@ -214,11 +214,9 @@ def _standing(task: Task, run: tracking.Run, settings: Settings) -> tuple[Foreca
     champion = run.registry.find(task.name, "champion")
     if champion is None:
         return None, None
-    if champion.trained_until > (task.meta["trained_until"] or champion.trained_until):
-        return (
-            None,
-            f"champion {champion.label} has learnt until {champion.trained_until}, this one until {task.meta['trained_until']}",
-        )
+    until = task.meta["trained_until"] or champion.trained_until
+    if champion.trained_until > until:
+        return None, f"champion {champion.label} has learnt until {champion.trained_until}, this one until {until}"
     try:
         with tempfile.TemporaryDirectory(prefix="bancast-champion-") as cache:
             folder = run.registry.download(champion, Path(cache))

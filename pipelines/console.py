@@ -24,7 +24,6 @@ from pipelines import interrupts
 P = ParamSpec("P")
 DONE, FAILED, BAD = 0, 1, 2
 INTERRUPTED = 130
-_INTERRUPTED = "interrupted; nothing is half-written, a re-run finishes the work"
 """What shells give a process that Ctrl-C ended."""
 _WIDE = 100
 """Columns that the list of next commands takes."""
@@ -68,21 +67,8 @@ def command(verb: str) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
             as_json = bool(kwargs.get("json_"))
             try:
                 outcome = function(*args, **kwargs)
-            except BadInput as error:
-                if interrupts.asked():  # a file that could not be read to its end, say
-                    _end(verb, as_json, _INTERRUPTED, "interrupted", INTERRUPTED)
-                _end(verb, as_json, str(error), "bad input", BAD)
-            except Failed as error:
-                _end(verb, as_json, str(error), "failed", FAILED)
-            except Exception as error:
-                if interrupts.asked():
-                    _end(verb, as_json, _INTERRUPTED, "interrupted", INTERRUPTED)
-                if refused := disk_says(error, Path()):
-                    _end(verb, as_json, str(refused), "bad input", BAD)
-                # Outside a home the log goes to the system's temporary folder.
-                _end(verb, as_json, str(_failed(error, _temporary_log(verb))), "failed", FAILED)
-            except KeyboardInterrupt:
-                _end(verb, as_json, _INTERRUPTED, "interrupted", INTERRUPTED)
+            except (Exception, KeyboardInterrupt) as error:
+                _end(verb, as_json, *_said(verb, error))
             else:
                 _show(verb, outcome, as_json)
                 if outcome.error:
@@ -94,6 +80,20 @@ def command(verb: str) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
     return decorate
 
 
+def _said(verb: str, error: BaseException) -> tuple[str, str, int]:
+    """What to say of the error at hand, and how the command ends."""
+    # An interrupt may have become another error: a file that could not be read to its end, say.
+    if isinstance(error, KeyboardInterrupt) or interrupts.asked():
+        return "interrupted; nothing is half-written, a re-run finishes the work", "interrupted", INTERRUPTED
+    if isinstance(error, Failed):
+        return str(error), "failed", FAILED
+    refused = error if isinstance(error, BadInput) else disk_says(error, Path())
+    if refused:
+        return str(refused), "bad input", BAD
+    # Outside a home the log goes to the system's temporary folder.
+    return str(_failed(error, _temporary_log(verb))), "failed", FAILED
+
+
 def _end(verb: str, as_json: bool, says: str, status: str, code: int) -> None:
     says = " ".join(says.split())
     if as_json:
@@ -102,7 +102,7 @@ def _end(verb: str, as_json: bool, says: str, status: str, code: int) -> None:
     raise typer.Exit(code)
 
 
-def _failed(error: Exception, log: Path) -> Failed:
+def _failed(error: BaseException, log: Path) -> Failed:
     from pipelines.runtime import masked
 
     first = masked((str(error).strip().splitlines() or [""])[0][:300])

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
-from time import time
 
-from data_schemas.home import Home
+from data_schemas.home import Home, clear_stale
 
 _PROCESSES = Path("/proc")
 _EPHEMERAL = b"PREFECT__SERVER_EPHEMERAL=1"
-_STALE_S = 86_400
-"""Scratch is left for a day: a reader of the home, which holds no lock, may still use it."""
 
 
 def clear(home: Home) -> None:
@@ -22,10 +18,7 @@ def clear(home: Home) -> None:
     for process in _servers(home.prefect.absolute()):
         with suppress(OSError):  # gone meanwhile
             os.kill(process, signal.SIGTERM)
-    for path in home.scratch.glob("*"):
-        with suppress(OSError):
-            if path.stat().st_mtime < time() - _STALE_S:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    clear_stale(home.scratch)
 
 
 def _servers(prefect: Path) -> list[int]:

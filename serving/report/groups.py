@@ -30,15 +30,11 @@ def groups(ranking: Ranking, kind: str) -> list[dict[str, Any]]:
     size = np.bincount(codes, minlength=len(names))
     listed = (level >= 0) & (level < len(FLAGGED))
     stake = np.bincount(codes, np.where(listed, lines["calls_7d"].to_numpy(), 0), len(names))
-    ranges = (
-        {}
-        if not ranking.forecasts
-        else {
-            entry.get("group"): [entry["low"], entry["high"]]
-            for entry in ranking.summary.get("bans_by") or []
-            if entry.get("by") == kind
-        }
-    )
+    ranges = {
+        entry.get("group"): [entry["low"], entry["high"]]
+        for entry in ranking.summary.get("bans_by") or []
+        if ranking.forecasts and entry.get("by") == kind
+    }
     named = [str(name) if isinstance(name, str) else None for name in names]
     order = sorted(range(len(named)), key=lambda place: (-expected[place], named[place] or ""))
     return [
