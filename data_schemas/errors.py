@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 _FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full", "max_temp_directory_size")
 """What the system, SQLite and the engine (whose spilling ends with the free space) say of a full disk."""
@@ -30,6 +31,12 @@ def check_room(place: Path) -> None:
     """BadInput when the disk that a place is on is full before anything has begun."""
     if shutil.disk_usage(_standing(place)).free < _LEAST_FREE:
         raise _full(_standing(place))
+
+
+def check_place(folder: Path) -> None:
+    """The error of the system where a folder can't be made or written to, before any work is done; nothing is left there."""
+    with TemporaryDirectory(dir=_standing(folder)):
+        pass
 
 
 def disk_full(error: BaseException) -> bool:

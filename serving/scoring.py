@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from data_schemas.atomic import replacing
 from data_schemas.clock import day_date, day_number
-from data_schemas.errors import BadInput
+from data_schemas.errors import BadInput, check_place
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
@@ -84,6 +84,7 @@ def score_day(
     wanted = _features(forecast, version)
     playbook = load_playbook(settings.actions.playbook)
     check_day(lake, settings, as_of)
+    check_place(home.scores)
     day = day_number(as_of)
     made = wanted if USUAL in wanted else [*wanted, USUAL]
     table = build_features(lake, settings, [day], lambda step, share: tell(step, 0.05 + 0.45 * share), made, home.scratch)

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from data_schemas.atomic import sync
+from data_schemas.errors import check_place
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
@@ -48,9 +49,10 @@ def write_report(
 
     tell = progress or (lambda what, share: None)
     tell("read scores and lines", 0.0)
+    folder = home.report_folder(as_of)
+    check_place(folder.parent)
     ranking = read_ranking(home, settings, as_of, lake, scores)
     playbook = {action.name: action for action in load_playbook(settings.actions.playbook)}
-    folder = home.report_folder(as_of)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = folder.parent / f".{as_of.isoformat()}-{os.getpid()}-{uuid4().hex[:8]}"
     work.mkdir()

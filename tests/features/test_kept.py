@@ -63,7 +63,17 @@ def assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
-@how(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+CHUNKS = [
+    {},
+    {"CHUNK_ROWS": 30},
+    {"MET_DAYS": 5},
+    {"MET_ROWS": 30, "MET_DAYS": 20},
+    {"CHUNK_ROWS": 30, "MET_ROWS": 3},
+]
+"""Sizes of chunks in `refresh`, instead of its own: some days, or some of the lines, at a time. One day: the test of a home."""
+
+
+@how(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 10_000), data=st.data())
 def test_rows_that_come_late_or_corrected_in_any_chunks_give_the_table_of_one_build(seed: int, data: st.DataObject):
     world = random_world(seed, ZONE, days=DAYS)
@@ -71,10 +81,8 @@ def test_rows_that_come_late_or_corrected_in_any_chunks_give_the_table_of_one_bu
     rng = np.random.default_rng(seed)
     # Some rows reach the lake long after they were known: an export that lagged behind.
     arrives = {id(row): int(rng.choice([0, 0, 0, 0, 25])) for rows in world.tables.values() for row in rows}
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(refresh, "CHUNK_ROWS", data.draw(st.sampled_from([30, 10**6])))
-        patch.setattr(refresh, "MET_ROWS", data.draw(st.sampled_from([3, 30, 10**6])))
-        patch.setattr(refresh, "MET_DAYS", data.draw(st.sampled_from([1, 5, 56])))
+    chunks = data.draw(st.sampled_from(CHUNKS))
+    with tempfile.TemporaryDirectory() as folder:
         for step in steps:
             now = {
                 table: [row for row in rows if row["known_day"] + arrives[id(row)] < FIRST + step]
@@ -82,7 +90,10 @@ def test_rows_that_come_late_or_corrected_in_any_chunks_give_the_table_of_one_bu
             }
             stands = known_before(MemoryLake(now), FIRST + step, ZONE)
             days = [FIRST + step, FIRST + step - data.draw(st.integers(1, 40))]
-            table = built(KeptLake(stands.tables, derived=Path(folder)), days)
+            with pytest.MonkeyPatch.context() as patch:
+                for name, size in chunks.items():
+                    patch.setattr(refresh, name, size)
+                table = built(KeptLake(stands.tables, derived=Path(folder)), days)
             assert_same(table, built(stands, days))
 
 

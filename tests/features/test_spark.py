@@ -62,7 +62,7 @@ def test_a_lake_on_disk_without_optional_tables_is_the_same(tmp_path: Path):
     home, scratch = tmp_path / "a 家%20", tmp_path / "b [1] {x,y} *"  # no name of a folder is a pattern
     disk.load(disk.write(tmp_path / "input", disk.small(days=12, calls=7)), home)
     days = [disk.FIRST + day for day in (1, 5, 12)]
-    some = [feature for n, feature in enumerate(CATALOGUE) if n % 4 == 0 or feature.name == "calls_7d"]  # all are above
+    some = [feature for n, feature in enumerate(CATALOGUE) if n % 8 == 0 or feature.name == "calls_7d"]  # all are above
     duckdb = build_features(disk.lake_of(home), disk.settings(home), days, catalogue=some)
     assert duckdb["calls_7d"].sum() > 0
     spark = build_features(disk.lake_of(home), disk.settings(home, engine="spark"), days, catalogue=some, scratch=scratch)
