@@ -7,6 +7,7 @@ Built once at the entry point and passed down; nothing else reads the environmen
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -405,6 +406,8 @@ def load_settings(home: Path, **overrides: Any) -> Settings:
     Raises BadInput with the file, the setting and the rule when one does not fit.
     """
     path = home / "bancast.toml"
+    for variable, meant in _mistyped():
+        raise BadInput(f"environment variable {variable}: no such setting (is {meant} meant?); correct it, or unset it")
 
     class HomeSettings(Settings):
         model_config = SettingsConfigDict(toml_file=path)
@@ -418,6 +421,16 @@ def load_settings(home: Path, **overrides: Any) -> Settings:
         raise BadInput(f"{path}: setting `{where}`: {says}; correct it there or in the environment") from None
     except ValueError as error:
         raise BadInput(f"{path}: not readable as TOML ({error}); correct the line it names") from None
+
+
+def _mistyped() -> Iterator[tuple[str, str]]:
+    """Variables that are nearly one of a setting or section, and would be passed over; any other name is somebody else's."""
+    known = [f"BANCAST_{name.upper()}" for name in Settings.model_fields]
+    for variable in sorted(os.environ):
+        name = variable.upper().partition("__")[0]
+        if name.startswith("BANCAST_") and name not in known:
+            for meant in get_close_matches(name, known, n=1, cutoff=0.9):
+                yield variable, meant + variable[len(name) :]
 
 
 def _unknown(name: str) -> str:

@@ -138,7 +138,7 @@ def _started(session, settings: Settings, folder: Path):  # type: ignore[no-unty
     master = settings.spark_master
     if master == "local[*]" and settings.threads:
         master = f"local[{settings.threads}]"
-    return (
+    made = (
         session.builder.master(master)
         .appName("bancast")
         .config("spark.driver.memory", f"{int(settings.memory_gb * 1024)}m")
@@ -147,3 +147,6 @@ def _started(session, settings: Settings, folder: Path):  # type: ignore[no-unty
         .config("spark.ui.showConsoleProgress", "false")
         .getOrCreate()
     )
+    if master.startswith("local"):
+        made.sparkContext.setLogLevel("ERROR")  # warnings about small tables would stand between the lines of progress
+    return made

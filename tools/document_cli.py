@@ -36,7 +36,8 @@ _SETTINGS = """
 ## Settings
 
 In `bancast.toml` in the home (sections as below), or in the environment, which wins: `zone` is `BANCAST_ZONE`, and `seed` of
-`[train]` is `BANCAST_TRAIN__SEED`.
+`[train]` is `BANCAST_TRAIN__SEED`. A name of either that is no setting is refused: in the environment, where other programs have
+theirs, only one that is nearly a setting of this page.
 """
 
 

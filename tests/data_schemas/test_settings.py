@@ -82,3 +82,19 @@ def test_settings_that_can_be_meant_are_taken(tmp_path, text):
 def test_levels_that_are_not_given_begin_no_higher_than_the_graver_one(tmp_path, given, levels):
     found = load_settings(tmp_path, levels=given).levels
     assert (found.red, found.orange, found.yellow) == levels
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("BANCAST_MEMROY_GB", "BANCAST_MEMORY_GB"),
+        ("BANCAST_TRIAN__SEED", "BANCAST_TRAIN__SEED"),
+        ("bancast_zones", "BANCAST_ZONE"),
+    ],
+)
+def test_a_variable_that_is_nearly_a_setting_is_refused_and_another_one_is_not_ours(tmp_path, monkeypatch, variable, meant):
+    monkeypatch.setenv("BANCAST_RELEASE", "17")
+    load_settings(tmp_path)
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(BadInput, match=f"{variable}: no such setting \\(is {meant} meant"):
+        load_settings(tmp_path)
