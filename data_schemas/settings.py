@@ -7,11 +7,8 @@ Built once at the entry point and passed down; nothing else reads the environmen
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,6 +28,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from data_schemas.clock import TIME_OF_DAY, known_zone
 from data_schemas.errors import BadInput
+from data_schemas.slips import nearly_variables, unknown
 
 
 def _time_of_day(given: str) -> str:
@@ -406,7 +404,7 @@ def load_settings(home: Path, **overrides: Any) -> Settings:
     Raises BadInput with the file, the setting and the rule when one does not fit.
     """
     path = home / "bancast.toml"
-    for variable, meant in _mistyped():
+    for variable, meant in nearly_variables(Settings):
         raise BadInput(f"environment variable {variable}: no such setting (is {meant} meant?); correct it, or unset it")
 
     class HomeSettings(Settings):
@@ -417,35 +415,7 @@ def load_settings(home: Path, **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        says = _unknown(where) if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        says = unknown(where, Settings) if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
         raise BadInput(f"{path}: setting `{where}`: {says}; correct it there or in the environment") from None
     except ValueError as error:
         raise BadInput(f"{path}: not readable as TOML ({error}); correct the line it names") from None
-
-
-def _mistyped() -> Iterator[tuple[str, str]]:
-    """Variables that are nearly one of a setting or section, and would be passed over; any other name is somebody else's."""
-    known = [f"BANCAST_{name.upper()}" for name in Settings.model_fields]
-    for variable in sorted(os.environ):
-        name = variable.upper().partition("__")[0]
-        if name.startswith("BANCAST_") and name not in known:
-            for meant in get_close_matches(name, known, n=1, cutoff=0.9):
-                yield variable, meant + variable[len(name) :]
-
-
-def _unknown(name: str) -> str:
-    """What to say of a setting that there is none of, with the ones that may be meant."""
-    known = list(_names(Settings))
-    key = name.rpartition(".")[2]
-    meant = [other for other in known if other.rpartition(".")[2] == key] or get_close_matches(name, known, cutoff=0.75)
-    return "no such setting" + (f" (is `{'` or `'.join(meant)}` meant?)" if meant else "")
-
-
-def _names(model: type[BaseModel], before: str = "") -> Iterator[str]:
-    """Every setting, with its section before it."""
-    for name, info in model.model_fields.items():
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, _Section):
-            yield from _names(kind, f"{before}{name}.")
-        else:
-            yield f"{before}{name}"
