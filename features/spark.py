@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import ibis
@@ -37,8 +38,9 @@ class SparkEngine(Engine):
         """Runs an expression once and returns the table of its rows."""
         path = self._place(name)
         self.con._run_pre_execute_hooks(expr)
-        self.con._session.sql(self.con.compile(expr)).write.parquet(_address(path))
-        return self._opened(name, path)
+        rows = self.con._session.sql(self.con.compile(expr))
+        rows.write.parquet(_address(path))
+        return self._opened(name, path, schema=rows.schema)  # else Spark would open the files once more to find it
 
     def drop(self, *names: str) -> None:
         """Frees stored tables that are no longer read."""
@@ -72,8 +74,8 @@ class SparkEngine(Engine):
         # A new folder each time: a table may be made anew from the one of its name.
         return self._folder / f"{name}-{uuid4().hex}"
 
-    def _opened(self, name: str, path: Path) -> ir.Table:
-        table = self.con.read_parquet(str(path), name)
+    def _opened(self, name: str, path: Path, **options: object) -> ir.Table:
+        table = self.con.read_parquet(str(path), name, **options)
         if before := self._held.pop(name, None):
             shutil.rmtree(before, ignore_errors=True)
         self._held[name] = path
@@ -90,9 +92,10 @@ def _backend() -> ibis.BaseBackend:
     from ibis.backends.pyspark import Backend
 
     class ParquetBackend(Backend):
-        def read_parquet(self, paths: str | list[str], /, table_name: str, **options: object) -> ir.Table:
+        def read_parquet(self, paths: str | list[str], /, table_name: str, schema: Any = None) -> ir.Table:
             # Names of folders are neither patterns nor columns: a lake may lie anywhere, and keeps its days in `day=` folders.
             reader = self._session.read.option("__globPaths__", "false").option("recursiveFileLookup", "true")
+            reader = reader if schema is None else reader.schema(schema)
             addresses = [_address(Path(path).absolute()) for path in ([paths] if isinstance(paths, str) else paths)]
             reader.parquet(*addresses).createOrReplaceTempView(table_name)
             return self.table(table_name)
