@@ -40,7 +40,7 @@ class SparkEngine(Engine):
         self.con._run_pre_execute_hooks(expr)
         rows = self.con._session.sql(self.con.compile(expr))
         rows.write.parquet(_address(path))
-        return self._opened(name, path, schema=rows.schema)  # else Spark would open the files once more to find it
+        return self._opened(name, path, rows.schema)  # else Spark would open the files once more to find it
 
     def drop(self, *names: str) -> None:
         """Frees stored tables that are no longer read."""
@@ -74,8 +74,8 @@ class SparkEngine(Engine):
         # A new folder each time: a table may be made anew from the one of its name.
         return self._folder / f"{name}-{uuid4().hex}"
 
-    def _opened(self, name: str, path: Path, **options: object) -> ir.Table:
-        table = self.con.read_parquet(str(path), name, **options)
+    def _opened(self, name: str, path: Path, schema: Any = None) -> ir.Table:
+        table = self.con.read_parquet(str(path), name, schema=schema)
         if before := self._held.pop(name, None):
             shutil.rmtree(before, ignore_errors=True)
         self._held[name] = path

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pandas as pd
 
 from data_schemas.clock import day_date, day_number
-from data_schemas.errors import BadInput
+from data_schemas.errors import BadInput, check_place
 from data_schemas.home import Home
 from data_schemas.lake import Lake, lake_of
 from data_schemas.settings import Settings
@@ -53,6 +53,7 @@ def backtest(
     share = 0.6 if ablation else 0.95
     lake = lake_of(home, settings)
     days = _days(lake, first, last, every)
+    check_place(home.backtest_folder(first, last).parent)
     home.scratch.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="backtest-", dir=home.scratch) as work,

@@ -124,6 +124,14 @@ def test_days_that_the_lake_does_not_know_are_refused_in_one_line(home: Home) ->
     assert not (home.root / "backtests" / "x").exists()
 
 
+def test_a_folder_that_refuses_is_found_before_the_replay(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.backtest_run.replay", lambda *given: pytest.fail("worked for nothing"))
+    monkeypatch.setattr(Home, "backtest_folder", lambda own, first, last: own.lake / "manifest.json" / "x")
+    assert (home.lake / "manifest.json").is_file()
+    with pytest.raises(NotADirectoryError):
+        backtest(home, worlds.settings(home.root), first=day_date(DAYS[1]), last=day_date(DAYS[2]))
+
+
 def test_before_there_are_bans_the_rule_stands_and_a_note_says_why(home: Home, lake: Lake, tmp_path: Path) -> None:
     settings = worlds.settings(home.root, min_bans=10_000)
     none = replayed(lake, home, settings, tmp_path, DAYS[:1])

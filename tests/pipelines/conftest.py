@@ -45,10 +45,10 @@ def bancast(prefect_server) -> Run:
     return run
 
 
-def quick_home(path: Path) -> Path:
-    """A home whose settings make training a matter of seconds."""
+def quick_home(path: Path, more: str = "") -> Path:
+    """A home whose settings make training a matter of seconds; more: further sections."""
     path.mkdir(parents=True, exist_ok=True)
-    (path / "bancast.toml").write_text(QUICK)
+    (path / "bancast.toml").write_text(QUICK + more)
     return path
 
 

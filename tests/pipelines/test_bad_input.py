@@ -126,8 +126,7 @@ def test_an_unexpected_error_is_one_line_that_names_the_log_with_the_traceback(b
 def test_without_bans_it_is_said_how_many_are_needed_and_the_rule_ranks_the_lines(bancast, tmp_path):
     given = tables.frames(lines=12, days=30, bans=0)
     given["bans"] = given["bans"].astype({"banned_at": "str", "lifted_at": "str"})
-    home = quick_home(tmp_path / "home")
-    (home / "bancast.toml").write_text(QUICK + "[actions]\nreplay = false\n")
+    home = quick_home(tmp_path / "home", "[actions]\nreplay = false\n")
     done = bancast("run", tables.write(tmp_path / "data", given), "--home", home)
     assert done.code == 2 and len(done.lines) == 1
     assert "at least 20 are needed" in done.lines[0] and "no bans" in done.lines[0]
