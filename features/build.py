@@ -17,16 +17,15 @@ from data_schemas.settings import Settings
 from features.catalogue import CATALOGUE
 from features.context import Standing, context, eligible, standing
 from features.engine import Engine, Work, open_engine
-from features.feature import LONGEST, Feature, Measure, Need, Presence
+from features.feature import LONGEST, Feature, Need
 from features.localtime import shifts
+from features.lookback import Lookback
 from features.peers import with_peers
-from features.presence import window_counts
 from features.refresh import Days, open_days
-from features.windows import fill, passing, window_sums, with_longest
+from features.windows import fill, with_longest
 
 IDS = ("line_id", "carrier", "number_pool", "team")
 """What stands beside the features in each row, after as_of."""
-_AT = ("line", "as_of_day")
 SOURCES = ("calls", "complaints", "messages")
 _DAYS_SHARE = 0.6
 """Share of the time that goes into the days when all of them are worked out."""
@@ -112,21 +111,19 @@ class _Asked:
 def _part(engine: Engine, past: Days, tables: Standing, clock: Clock, asked: _Asked, batch: list[int]) -> pd.DataFrame:
     """The rows of some as_of days."""
     snapshots = engine.rows("snapshots", _as_of(batch))
-    seen = _look_back(past, batch)
+    seen = _look_back(past, batch, asked.needs)
     made_of = (shifts(clock), asked.names)
+    there = [(one.source, one.tiles is not None, one.met is not None) for one in seen]
 
     def run(name: str, work: Callable[[], Work]) -> Work:
-        key = (name, *sorted(seen))  # batches of the same tables are the same work
+        key = (name, *there)  # batches of the same tables are the same work
         return engine.again(key, work, past.place(*key, *made_of) if asked.ours else None)
 
     def windows() -> Work:
-        frame = context(engine, tables, clock, snapshots, past.numbers, asked.reads)
-        parts = _windows(engine, past, seen, snapshots, asked.needs)
-        return {"frame": frame, **{f"part {number}": part for number, part in enumerate(parts)}}
+        return engine.looked_back(context(engine, tables, clock, snapshots, past.numbers, asked.reads), seen, snapshots)
 
-    frame, *parts = run("windows", windows).values()
-    table = engine.joined("windows_of_lines", frame, parts, _AT)
-    engine.drop("context", *[name for source in SOURCES for name in passing(source)])
+    table = engine.with_windows("windows_of_lines", run("windows", windows), seen, batch)
+    engine.drop("context")
     rows = run("formulas", lambda: {"rows": _formulas(engine, table, asked.needs, asked.catalogue)})["rows"]
     values = engine.arrow(rows)
     engine.drop("windows_of_lines", "peer_ranks")
@@ -150,37 +147,15 @@ def _batches(days: list[int], rows: dict[int, int], most: int) -> list[list[int]
     return batches
 
 
-def _look_back(past: Days, batch: list[int]) -> dict[str, tuple[ir.Table, ...]]:
-    """The tables that a batch looks back on, by source and what they hold; without those that have no rows then."""
+def _look_back(past: Days, batch: list[int], needs: Sequence[Need]) -> list[Lookback]:
+    """What a batch looks back on, by event table."""
     first, last = batch[0] - LONGEST, batch[-1] - 1
-    found: dict[str, tuple[ir.Table, ...]] = {}
-    for source in SOURCES:
-        if (facts := past.tiles(source, first, last)) is not None:
-            found[f"{source}: tiles"] = (facts,)
-        if (met := past.met(source, first, last)) is not None:
-            found[f"{source}: met"] = met
-    return found
-
-
-def _windows(
-    engine: Engine,
-    past: Days,
-    seen: dict[str, tuple[ir.Table, ...]],
-    snapshots: ir.Table,
-    needs: list[Need],
-) -> list[ir.Table]:
-    """Every window of every line that did something in it, in tables with a row a line and as_of day."""
-    parts: list[ir.Table] = []
+    found = []
     for source in SOURCES:
         own = [need for need in needs if need.what.source == source]
-        counted = [need for need in own if isinstance(need.what, Measure)]
-        tiles, met = seen.get(f"{source}: tiles"), seen.get(f"{source}: met")
-        if counted and tiles:
-            parts += window_sums(engine, source, tiles[0], snapshots, counted)
-        present = [need for need in own if isinstance(need.what, Presence)]
-        if present and met:
-            parts += window_counts(engine, f"{source}_met", met[0], met[1], present, past.kinds[source].columns, snapshots)
-    return parts
+        tiles, met = past.tiles(source, first, last), past.met(source, first, last)
+        found.append(Lookback(source, own, tiles, met, past.kinds[source].columns))
+    return found
 
 
 def _formulas(engine: Engine, windows: ir.Table, needs: list[Need], catalogue: Sequence[Feature]) -> ir.Table:

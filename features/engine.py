@@ -18,13 +18,16 @@ import pyarrow as pa
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from data_schemas.sources import file_list, text
-from features.alongside import alongside
+from features import inmemory
+from features.lookback import Lookback
 from features.programs import Place, Program
 from features.tallies import Tally, by_groups, by_lists, summed
-from features.windows import beside
+from features.windows import NEVER, beside
 
 Work = dict[str, ir.Table]
 """Tables that a piece of work leaves, by what they hold."""
+_AT = ("line", "as_of_day")
+"""The keys of windows: the small number of a line, and an as_of day."""
 
 
 class Engine:
@@ -84,14 +87,22 @@ class Engine:
         """The sum of integers or of what is true; null where there is no value."""
         return value.cast("int64").sum().cast("int64")
 
-    def joined(self, name: str, frame: ir.Table, parts: Sequence[ir.Table], keys: tuple[str, str]) -> ir.Table:
-        """Stores a frame with the columns of tables that have at most one row for its keys, null where they have none.
+    def looked_back(self, frame: ir.Table, past: Sequence[Lookback], snapshots: ir.Table) -> Work:
+        """What `with_windows` takes: a frame with line and as_of_day, and what its windows are made of."""
+        parts = [part for one in past for part in one.windows(self, snapshots)]
+        return {"frame": frame, **{f"part {number}": part for number, part in enumerate(parts)}}
 
-        keys: the small number of a line, and an as_of day.
+    def with_windows(self, name: str, work: Work, past: Sequence[Lookback], days: Sequence[int]) -> ir.Table:
+        """Stores a frame with all windows that are needed beside it, a column each, null where there was nothing.
+
+        work: from `looked_back`. days: the as_of days of the frame.
         """
-        stored = [(self.store(f"{name}_{number}", part), keys) for number, part in enumerate(parts)]
+        frame, *parts = work.values()
+        stored = [(self.store(f"{name}_{number}", part), _AT) for number, part in enumerate(parts)]
         table = self.store(name, beside(frame, *stored))
         self.drop(*[f"{name}_{number}" for number in range(len(stored))])
+        for one in past:
+            one.done(self)
         return table
 
     def again(self, key: object, work: Callable[[], Work], place: Place | None = None) -> Work:
@@ -164,15 +175,35 @@ class DuckEngine(Engine):
         """The sum of integers or of what is true; null where there is no value."""
         return summed(value)
 
-    def joined(self, name: str, frame: ir.Table, parts: Sequence[ir.Table], keys: tuple[str, str]) -> ir.Table:
-        """In memory and not in a table: to write hundreds of columns down and to join them takes several times as long."""
-        shape = ibis.schema({column: kind for table in (frame, *parts) for column, kind in table.schema().items()})
-        table = alongside(self.arrow(frame), map(self.arrow, parts), keys, 4 * self._threads)
+    def looked_back(self, frame: ir.Table, past: Sequence[Lookback], snapshots: ir.Table) -> Work:
+        """Rows as they are kept."""
+        rows = {f"{one.source} {part}": table for one in past for part, table in one.rows(self, snapshots).items()}
+        return {"frame": frame, **rows}
+
+    def with_windows(self, name: str, work: Work, past: Sequence[Lookback], days: Sequence[int]) -> ir.Table:
+        """In memory and not in a table: sums by numpy take a third of the time, and hundreds of columns need no writing down."""
+        frame = self.arrow(work["frame"])
+        line, as_of_day = (frame[key] for key in _AT)
+        places = inmemory.Places(line, as_of_day, days)
+        table = inmemory.beside(frame, self._windows(work, past, places), 4 * self._threads)
+        shape = {**work["frame"].schema(), **dict.fromkeys(table.column_names[frame.num_columns :], "int64")}
         self.con.con.register(name, table)
         self._in_memory.add(name)
         # DuckDB doesn't know how large it is: until it is dropped, joins keep the sides they are written with, large ones first.
         self.con.raw_sql("set disabled_optimizers = 'build_side_probe_side'")
-        return self._shaped(name, shape)
+        return self._shaped(name, ibis.schema(shape))
+
+    def _windows(self, work: Work, past: Sequence[Lookback], places: inmemory.Places) -> Iterator[inmemory.Column]:
+        """The windows of each event table, whose rows are in memory no longer than they are read."""
+        for one in past:
+            if one.sums:
+                facts = self.arrow(work[f"{one.source} sums"])
+                yield from inmemory.sums(facts, NEVER, one.sums, places, self._threads)
+                del facts
+            if one.counts:
+                facts, odd = (self.arrow(work[f"{one.source} {part}"]) for part in ("facts", "odd"))
+                yield from inmemory.counts(facts, odd, one.counts, one.columns, places, self._threads)
+                del facts, odd
 
     def again(self, key: object, work: Callable[[], Work], place: Place | None = None) -> Work:
         """Runs `work` once and writes down its statements; after that they are run alone: expressions take long to work out."""

@@ -11,13 +11,16 @@ Nothing said of a day depends on anything but the records of that day and of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
 
-from features.engine import Engine
 from features.feature import LONGEST, WINDOWS, Need, Presence
 from features.windows import NEVER, segment_of, spread
+
+if TYPE_CHECKING:
+    from features.engine import Engine
 
 _KEYS = ("line", "value")
 _RECORD = (*_KEYS, "day", "known_day", "gone_day")
@@ -109,12 +112,13 @@ def window_counts(
     as_of_day and a column a need, which are worked out when they are read.
     """
     until = facts.mutate(until=ibis.literal(NEVER, type="int32"))
+    judged = by_snapshot(odd, snapshots)
     tables = []
     for what, column in enumerate(columns):
         own = [need for need in needs if isinstance(need.what, Presence) and need.what.column == column]
         if own:
             placed = spread(until.filter(until.what == what), snapshots).select(*_PLACED)
-            placed = ibis.union(placed, _by_snapshot(odd.filter(odd.what == what), snapshots).select(*_PLACED))
+            placed = ibis.union(placed, judged.filter(judged.what == what).select(*_PLACED))
             counts = {need.column: _count(engine, placed, need) for need in own}
             tables.append(engine.view(f"{label}_{column}", placed.group_by("line", "as_of_day").aggregate(**counts)))
     return tables
@@ -130,8 +134,11 @@ def _count(engine: Engine, placed: ir.Table, need: Need) -> ir.IntegerValue:
     return engine.total(ibis.cases((inside & first, placed.n)))
 
 
-def _by_snapshot(odd: ir.Table, snapshots: ir.Table) -> ir.Table:
-    """The values that facts say nothing of, at each as_of, from what was visible there."""
+def by_snapshot(odd: ir.Table, snapshots: ir.Table) -> ir.Table:
+    """The values that facts say nothing of, at each as_of, from what was visible there.
+
+    odd: from `met_before`. Returns what, line, as_of_day, segment (of the day on which they were last met), before and n.
+    """
     seen = odd.join(
         snapshots,
         [
@@ -141,9 +148,9 @@ def _by_snapshot(odd: ir.Table, snapshots: ir.Table) -> ir.Table:
             odd.gone_day.isnull() | (odd.gone_day >= snapshots.as_of_day),
         ],
     )
-    found = seen.group_by(*_KEYS, "target", "as_of_day").aggregate(
+    found = seen.group_by("what", *_KEYS, "target", "as_of_day").aggregate(
         newest=seen.day.max(), before=seen.day.max(where=seen.day < seen.target)
     )
     found = found.filter(found.newest == found.target)
-    found = found.select("line", "as_of_day", "before", segment=segment_of(found.as_of_day - found.target))
-    return found.group_by("line", "as_of_day", "segment", "before").aggregate(n=found.count())
+    found = found.select("what", "line", "as_of_day", "before", segment=segment_of(found.as_of_day - found.target))
+    return found.group_by("what", "line", "as_of_day", "segment", "before").aggregate(n=found.count())

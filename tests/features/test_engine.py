@@ -1,13 +1,18 @@
-"""What the engine counts by lists is what groups of their own would count."""
+"""What the engine counts by lists and adds up in memory is what groups and joins would give."""
 
+import ibis
 import pandas as pd
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from data_schemas.settings import Settings
 from features.engine import DuckEngine, Engine, open_local
+from features.feature import Measure, Need, Presence
+from features.lookback import Lookback
 from features.tallies import Tally
+from features.windows import NEVER
 
 numbers = st.one_of(st.none(), st.integers(0, 4))
 events = st.lists(st.tuples(st.integers(0, 2), numbers, st.integers(0, 3)), min_size=1, max_size=40)
@@ -36,38 +41,76 @@ def test_lists_count_what_groups_count(rows):
         assert (found["callee_sum"] or 0) == own["callee"].sum()
 
 
-lines_at = st.lists(st.tuples(st.integers(0, 5), st.sampled_from([7, 8, 15])), max_size=14, unique=True)
-parts = st.lists(st.tuples(lines_at, st.integers(0, 3)), max_size=3)
+DAYS = st.integers(60, 100)
+MEASURES = [Measure("calls", "calls"), Measure("rings", "calls", optional=True)]
+MET = [Presence("callees", "calls", "callee"), Presence("regions", "calls", "region", few=True)]
+ASKED = [Need(measure, how, days) for measure in MEASURES for how in ("total", "peak") for days in (1, 7, 28)]
+ASKED += [Need(one, "distinct", days) for met in MET for one in (met, met.fresh_ones(f"new_{met.name}")) for days in (1, 3, 28)]
+line_days = st.lists(
+    st.tuples(st.integers(0, 4), DAYS, st.integers(0, 9), st.one_of(st.none(), st.integers(1, 9)), st.integers(-3, 9)),
+    max_size=30,
+)
+few_facts = st.tuples(
+    st.integers(0, 1), st.integers(0, 4), DAYS, st.integers(0, 9), st.one_of(st.none(), st.integers(1, 28)), st.integers(1, 4)
+)
+odd_records = st.tuples(
+    st.integers(0, 1),
+    st.integers(0, 4),
+    st.integers(0, 1),
+    DAYS,
+    st.integers(0, 28),
+    st.integers(0, 9),
+    st.none() | st.integers(1, 9),
+)
+placed = st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 3)), st.integers(80, 84)), min_size=1, max_size=12, unique=True)
 
 
-@how(max_examples=40, deadline=None)
-@given(lines_at, parts, st.booleans())
-def test_put_beside_by_place_as_by_a_join(frame, parts, unknown):
-    """Rows of lines and days that the frame lacks go nowhere; a line that has no number is no line's."""
-    keys = ("line", "as_of_day")
-    rows = pd.DataFrame(frame, columns=keys).astype("int32")
+@how(max_examples=60, deadline=None)
+@given(placed, line_days, st.lists(few_facts, max_size=30), st.lists(odd_records, max_size=8))
+def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd):
+    """Late facts and void ones, no values, lines that the frame lacks or that have no number, records judged at an as_of."""
+    rows = pd.DataFrame(frame, columns=["line", "as_of_day"]).astype({"line": "Int32", "as_of_day": "int32"})
     rows["name"] = [f"{line} at {day}" for line, day in frame]
-    rows = rows.astype({"line": "Int32"})
-    if unknown:
-        rows.loc[len(rows)] = [None, 8, "unknown"]
+    days = sorted({day for _, day in frame})
+    told = [
+        (line, day, day + late, NEVER if void is None else day + late + void, value, None if value < 0 else value)
+        for line, day, late, void, value in tiles
+    ]
+    met = [(what, line, day, day + late, age and day - age, n) for what, line, day, late, age, n in facts]
+    behind = [
+        (what, line, value, day, day - age, day - age + late, gone and day - age + late + gone)
+        for what, line, value, day, age, late, gone in odd
+    ]
     with open_local(Settings(threads=2)) as engine:
-        told = engine.store("rows", engine.rows("told_rows", rows.convert_dtypes()).select("name", *keys))
-        held = []
-        for number, (found, nulls) in enumerate(parts):
-            part = pd.DataFrame(found, columns=keys).astype("int32")
-            part[f"calls_{number}"] = pd.array([line * 100 + day for line, day in found], dtype="Int64")
-            part[f"callees_{number}"] = part[f"calls_{number}"].mask(part["line"] <= nulls)
-            held.append(engine.rows(f"part_{number}", part))
-        joined = _by_name(Engine.joined(engine, "by_join", told, held, keys).to_pandas())
-        placed = engine.joined("by_place", told, held, keys)
-        assert placed.schema() == engine.con.table("by_place").schema()
-        pd.testing.assert_frame_equal(_by_name(engine.frame(placed)), joined)
-        engine.drop("by_place", "by_join")
-        assert not {"by_place", "by_join"} & set(engine.con.list_tables())
+        past = Lookback(
+            "calls",
+            ASKED,
+            engine.store("tiles", ibis.memtable(_table(told, "line day since until", "calls rings"))),
+            (
+                engine.store("facts", ibis.memtable(_table(met, "what line day since before", "n"))),
+                engine.store("odd", ibis.memtable(_table(behind, "what line", "value", "target day known_day gone_day"))),
+            ),
+            ["callee", "region"],
+        )
+        known = engine.store("rows", ibis.memtable(rows))
+        snapshots = engine.rows("snapshots", pd.DataFrame({"as_of_day": pd.array(days, dtype="int32")}))
+        joined = Engine.with_windows(engine, "by_join", Engine.looked_back(engine, known, [past], snapshots), [past], days)
+        added = engine.with_windows("in_memory", engine.looked_back(known, [past], snapshots), [past], days)
+        assert dict(added.schema()) == dict(engine.con.table("in_memory").schema()) == dict(joined.schema())
+        columns = list(joined.columns)
+        pd.testing.assert_frame_equal(_by_name(engine.frame(added), columns), _by_name(engine.frame(joined), columns))
+        engine.drop("in_memory", "by_join")
+        assert not {"in_memory", "by_join"} & set(engine.con.list_tables())
 
 
-def _by_name(frame):
-    return frame.sort_values("name", ignore_index=True).convert_dtypes()
+def _table(rows, *columns):
+    """Arrow: integers, the columns of every second name list wider ones."""
+    names = [(name, "int64" if place == 1 else "int32") for place, part in enumerate(columns) for name in part.split()]
+    return pa.table({name: pa.array([row[at] for row in rows], type=kind) for at, (name, kind) in enumerate(names)})
+
+
+def _by_name(frame, columns):
+    return frame[columns].sort_values("name", ignore_index=True).convert_dtypes()
 
 
 def test_small_jobs_stay_on_this_machine_whatever_works_out_the_features():
