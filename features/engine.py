@@ -20,7 +20,8 @@ from data_schemas.settings import Settings
 from data_schemas.sources import file_list, text
 from features import inmemory
 from features.lookback import Lookback
-from features.programs import Place, Program
+from features.presence import by_joins, marked
+from features.programs import Place, Program, Step
 from features.tallies import Tally, by_groups, by_lists, summed
 from features.windows import NEVER, beside
 
@@ -74,14 +75,16 @@ class Engine:
         """The rows of an expression under a name, not worked out."""
         return expr
 
-    def counted(
-        self, name: str, events: ir.Table, keys: Sequence[str], tallies: Mapping[str, Tally], **sums: ir.Value
-    ) -> ir.Table:
-        """One row a group: `sums` over its events, and a list for each tally, null or empty where none of its events counts.
+    def tallied(self, name: str, events: ir.Table, keys: Sequence[str], tallies: Mapping[str, Tally]) -> ir.Table:
+        """Stores a row a group of events with the figures of each tally, as `name_tallied`."""
+        return self.store(f"{name}_tallied", by_groups(events, keys, tallies))
 
-        Not worked out; what it needs goes by names that begin with `name`.
+    def met_before(self, label: str, name: str, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
+        """Stores what `presence.met_before` says of one column: facts by `name`, and the records of odd values.
+
+        met, past: records. Odd: one of them was taken back, or became known after one of a later day.
         """
-        return by_groups(events, keys, tallies, sums)
+        return by_joins(self, label, name, met, past)
 
     def total(self, value: ir.Value) -> ir.IntegerValue:
         """The sum of integers or of what is true; null where there is no value."""
@@ -117,12 +120,16 @@ class Engine:
 class DuckEngine(Engine):
     """DuckDB: one machine. Its tables go into files and come back."""
 
+    many_rows = 500_000
+    """Events from which a loop over them is worth its start."""
+
     def __init__(self, con: ibis.BaseBackend, threads: int = 1):
         super().__init__(con)
         self._threads = threads
         self._in_memory: set[str] = set()
-        self._recorded: list[str] | None = None
-        self._works: dict[object, tuple[list[str], Work]] = {}
+        self._recorded: list[str | Step] | None = None
+        self._plan: list[str] | None = None
+        self._works: dict[object, tuple[list[str | Step], Work]] = {}
         self._alive: list[ir.Table] = []
 
     def store(self, name: str, expr: ir.Table) -> ir.Table:
@@ -165,11 +172,27 @@ class DuckEngine(Engine):
         self._run(f'create or replace temp view "{name}" as {self._sql(expr)}')
         return self._shaped(name, expr.schema())
 
-    def counted(
-        self, name: str, events: ir.Table, keys: Sequence[str], tallies: Mapping[str, Tally], **sums: ir.Value
-    ) -> ir.Table:
-        """By lists, which are short: far cheaper than groups of their own."""
-        return by_lists(self.view, name, events, keys, tallies, sums)
+    def tallied(self, name: str, events: ir.Table, keys: Sequence[str], tallies: Mapping[str, Tally]) -> ir.Table:
+        """Few events by lists, which are short: far cheaper than groups of their own; many by a loop over them."""
+        values = {f"{label}_value": tally.value.cast("int64") for label, tally in tallies.items()}
+        values |= {f"{label}_of": tally.of.cast("int64") for label, tally in tallies.items() if tally.of is not None}
+        told = self.view(f"{name}_told", events.select(*keys, **values))
+        of = {label: told[f"{label}_of"] if tally.of is not None else None for label, tally in tallies.items()}
+        named = {label: Tally(told[f"{label}_value"], of[label], tally.often) for label, tally in tallies.items()}
+        with self._planned() as otherwise:
+            made = self.store(f"{name}_tallied", by_lists(self.view, name, told, keys, named))
+        asked = [[label, of[label] is not None, tally.often] for label, tally in tallies.items()]
+        self._run(Step.of("tally", told, told, [made], otherwise, keys=list(keys), tallies=asked))
+        return made
+
+    def met_before(self, label: str, name: str, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
+        """By joins, or by a loop over all records where those of the days that are asked for are many."""
+        met, past = self.view(f"{label}_asked", met), self.view(f"{label}_earlier", past)
+        records = self.view(f"{label}_marked", marked(met, past))
+        with self._planned() as otherwise:
+            made = by_joins(self, label, name, met, past)
+        self._run(Step.of("meet", met, records, made, otherwise))
+        return made
 
     def total(self, value: ir.Value) -> ir.IntegerValue:
         """The sum of integers or of what is true; null where there is no value."""
@@ -244,14 +267,55 @@ class DuckEngine(Engine):
         shape = ibis.schema({column: kind.copy(nullable=True) for column, kind in schema.items()})
         return ops.DatabaseTable(name, shape, self.con, ops.Namespace("temp", "main")).to_expr()
 
-    def _replay(self, statements: list[str]) -> None:
-        for statement in statements:
-            self.con.raw_sql(statement)
+    @contextmanager
+    def _planned(self) -> Iterator[list[str]]:
+        """Statements are written down and not run."""
+        plan: list[str] = []
+        self._plan = plan
+        try:
+            yield plan
+        finally:
+            self._plan = None
 
-    def _run(self, statement: str) -> None:
+    def _replay(self, steps: Sequence[str | Step]) -> None:
+        for step in steps:
+            self._do(step)
+
+    def _run(self, step: str | Step) -> None:
+        if self._plan is not None:
+            assert isinstance(step, str)
+            self._plan.append(step)
+            return
         if self._recorded is not None:
-            self._recorded.append(statement)
-        self.con.raw_sql(statement)
+            self._recorded.append(step)
+        self._do(step)
+
+    def _do(self, step: str | Step) -> None:
+        if isinstance(step, str):
+            self.con.raw_sql(step)
+        elif self._has_rows(step.sized_by, self.many_rows):
+            from features import kernels  # takes a while to load
+
+            rows = self.con.con.sql(f'from "{step.rows}"').to_arrow_table()
+            for (name, columns), made in zip(
+                step.into.items(), kernels.run(step.kernel, rows, self._threads, step.options), strict=True
+            ):
+                self._take(name, columns, made)
+        else:
+            self._replay(step.otherwise)
+
+    def _has_rows(self, name: str, many: int) -> bool:
+        counted = self.con.con.execute(f'select count(*) from (select 1 from "{name}" limit {many})').fetchone()
+        return counted[0] >= many
+
+    def _take(self, name: str, columns: Mapping[str, str], rows: pa.Table) -> None:
+        """Makes a table of Arrow's rows."""
+        schema = ibis.schema(dict(columns))
+        kinds = ", ".join(column.sql("duckdb") for column in schema.to_sqlglot_column_defs("duckdb"))
+        self.con.raw_sql(f'create or replace temp table "{name}" ({kinds})')
+        self.con.con.register("taken", rows.select(list(columns)))
+        self.con.raw_sql(f'insert into "{name}" from taken')
+        self.con.con.unregister("taken")
 
 
 def own_folder(prefix: str, scratch: Path | None) -> Path:

@@ -60,13 +60,22 @@ def met_before(engine: Engine, label: str, what: int, met: ir.Table, past: ir.Ta
     were met before, null where that is more than 28 days earlier or never; and the records (`day`) behind each value and day
     (`target`) that can only be judged at an as_of.
     """
+    facts, slow = engine.met_before(label, f"{label}_facts_{what}", met, past)
+    return _numbered(what, facts), engine.store(f"{label}_odd_{what}", _numbered(what, _behind(slow)))
+
+
+def by_joins(engine: Engine, label: str, name: str, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
+    """See `Engine.met_before`."""
     before = past.semi_join(met, list(_KEYS))
-    together = ibis.union(met.select(*_RECORD, asked=ibis.literal(True)), before.select(*_RECORD, asked=ibis.literal(False)))
-    together = engine.store(f"{label}_records", together)
+    together = engine.store(f"{label}_records", marked(met, before))
     odd = engine.store(f"{label}_pairs", _odd(together))
-    facts = engine.store(f"{label}_facts_{what}", _numbered(what, _facts(together.anti_join(odd, list(_KEYS)))))
-    behind = _behind(engine.store(f"{label}_slow", together.semi_join(odd, list(_KEYS))))
-    return facts, engine.store(f"{label}_odd_{what}", _numbered(what, behind))
+    facts = engine.store(name, _facts(together.anti_join(odd, list(_KEYS))))
+    return facts, engine.store(f"{label}_slow", together.semi_join(odd, list(_KEYS)))
+
+
+def marked(met: ir.Table, past: ir.Table) -> ir.Table:
+    """Records of days that are asked for and of days before, told apart by `asked`."""
+    return ibis.union(met.select(*_RECORD, asked=ibis.literal(True)), past.select(*_RECORD, asked=ibis.literal(False)))
 
 
 def _numbered(what: int, rows: ir.Table) -> ir.Table:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -29,17 +30,44 @@ _held: OrderedDict[str, Program] = OrderedDict()
 
 
 @dataclass(frozen=True)
+class Step:
+    """What is done outside of SQL where rows are many.
+
+    kernel: what does it, of `kernels`, with `options`. sized_by: the table or view whose rows are counted; rows: the one that
+    is read. into: the tables it leaves, with their columns and types. otherwise: the statements that leave the same.
+    """
+
+    kernel: str
+    sized_by: str
+    rows: str
+    into: dict[str, dict[str, str]]
+    otherwise: list[str]
+    options: dict[str, Any]
+
+    @staticmethod
+    def of(
+        kernel: str, sized_by: ir.Table, rows: ir.Table, made: Sequence[ir.Table], otherwise: Sequence[str], **options: object
+    ) -> Step:
+        """The step that leaves these tables."""
+        into = {table.op().name: _columns(table) for table in made}
+        return Step(kernel, sized_by.op().name, rows.op().name, into, list(otherwise), options)
+
+    def __str__(self) -> str:
+        return "; ".join(self.otherwise)
+
+
+@dataclass(frozen=True)
 class Program:
     """Statements in order, and the tables that they leave: the name of each, and its columns with their types."""
 
-    statements: list[str]
+    statements: list[str | Step]
     leaves: dict[str, str]
     columns: dict[str, dict[str, str]]
 
     @staticmethod
-    def of(statements: Sequence[str], leaves: Mapping[str, ir.Table]) -> Program:
+    def of(statements: Sequence[str | Step], leaves: Mapping[str, ir.Table]) -> Program:
         """The program of statements that leave these tables."""
-        columns = {part: {name: str(kind) for name, kind in table.schema().items()} for part, table in leaves.items()}
+        columns = {part: _columns(table) for part, table in leaves.items()}
         return Program(list(statements), {part: table.op().name for part, table in leaves.items()}, columns)
 
     def tables(self) -> dict[str, tuple[str, ibis.Schema]]:
@@ -49,7 +77,11 @@ class Program:
     @property
     def lasting(self) -> bool:
         """Whether any build can run it that has tables of the same names."""
-        return not any(_PASSING.search(statement) for statement in self.statements)
+        return not any(_PASSING.search(str(statement)) for statement in self.statements)
+
+
+def _columns(table: ir.Table) -> dict[str, str]:
+    return {name: str(kind) for name, kind in table.schema().items()}
 
 
 def code_of(*folders: Path) -> str:
@@ -105,6 +137,8 @@ class Place:
         if self._folder is None:
             return None
         try:
-            return Program(**json.loads((self._folder / f"{self._name}.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            held = json.loads((self._folder / f"{self._name}.json").read_text(encoding="utf-8"))
+            held["statements"] = [one if isinstance(one, str) else Step(**one) for one in held["statements"]]
+            return Program(**held)
+        except (OSError, ValueError, TypeError, KeyError):
             return None  # not there, or not to be read: worked out anew

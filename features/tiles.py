@@ -86,35 +86,34 @@ def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
     )
 
 
-def pace_measures(counted: ir.Table) -> dict[str, ir.IntegerValue]:
+def pace_measures(told: ir.Table) -> dict[str, ir.IntegerValue]:
     """How densely a line called: its busiest clock hour and minute, bursts, and hours and minutes with calls.
 
-    counted: calls by clock minute and by clock hour, as `minutes` and `hours`.
+    told: the tallies of calls by clock minute and by clock hour, as `minutes` and `hours`.
     """
-    minutes, hours = counted.minutes, counted.hours
     return {
-        "busiest_hour": hours.maxs(),
-        "busiest_minute": minutes.maxs(),
-        "burst_minutes": minutes.filter(lambda calls: calls >= BURST_CALLS).length(),
-        "active_minutes": minutes.length(),
-        "active_hours": hours.length(),
+        "busiest_hour": told.hours_most,
+        "busiest_minute": told.minutes_most,
+        "burst_minutes": told.minutes_often,
+        "active_minutes": told.minutes_different,
+        "active_hours": told.hours_different,
     }
 
 
-def callee_measures(counted: ir.Table) -> dict[str, ir.IntegerValue]:
+def callee_measures(told: ir.Table) -> dict[str, ir.IntegerValue]:
     """Whom a line called on a day; missing where no callee is known.
 
     Different callees, most calls to one, callees called three times or more, callees that share their block of 100 numbers
-    with another, and the most callees of one block. counted: calls by callee and callees by block, as `callees` and `blocks`.
+    with another, and the most callees of one block. told: the tallies of calls by callee, `callees`, and of callees by block,
+    `blocks`.
     """
-    callees, blocks = counted.callees, counted.blocks
-    known = callees.length() > 0
+    known = told.callees_different > 0
     return {
-        "day_callees": callees.length(),
-        "most_to_one": callees.maxs(),
-        "pestered_callees": callees.filter(lambda calls: calls >= PESTERED_CALLS).length(),
-        "block_callees": ibis.cases((known, blocks.filter(lambda n: n > 1).sums().fill_null(0))),
-        "largest_block": ibis.cases((known, blocks.maxs().fill_null(1))),
+        "day_callees": told.callees_different.nullif(0),
+        "most_to_one": told.callees_most,
+        "pestered_callees": ibis.cases((known, told.callees_often)),
+        "block_callees": ibis.cases((known, told.blocks_shared)),
+        "largest_block": ibis.cases((known, told.blocks_most.fill_null(1))),
     }
 
 
@@ -146,22 +145,25 @@ def travel_measures(counted: ir.Table) -> dict[str, ir.IntegerValue]:
 def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], around: Surroundings, calendar: ir.Table) -> ir.Table:
     """The line-days of calls: line, day, since, until, a column a measure, and the carrier and home_region behind them."""
     layers = layer(engine, "calls", events)
-    seen = around.of_calls(layers.events)
+    placed = layers.events
     tallies = {
-        "minutes": Tally(_begun(seen.local_second, 60)),
-        "hours": Tally(_begun(seen.local_second, 3600)),
-        "callees": Tally(seen.callee_id),
-        "blocks": Tally(seen.callee_block, of=seen.callee_id),
+        "minutes": Tally(_begun(placed.local_second, 60), often=BURST_CALLS),
+        "hours": Tally(_begun(placed.local_second, 3600)),
+        "callees": Tally(placed.callee_id, often=PESTERED_CALLS),
+        "blocks": Tally(placed.callee_block, of=placed.callee_id),
     }
+    told = engine.tallied("call", placed, _KEYS, tallies)
+    seen = around.of_calls(placed)
     regions = {"low_region": seen.region.min(), "high_region": seen.region.max()}
     sums = line_day_sums(engine, seen, measures, calls=seen.count().cast("int64"))
-    counted = engine.store("call_sums", engine.counted("call", seen, _KEYS, tallies, **sums, **regions))
+    counted = engine.store("call_sums", seen.group_by(*_KEYS).aggregate(**sums, **regions))
     moves = engine.store("call_travel", travel(engine, layers.events, counted))
-    both = layers.dated(beside(calendar_measures(counted, calendar), (moves, _KEYS)))
-    found = {**pace_measures(both), **callee_measures(both), **travel_measures(both)}
-    table = both.mutate(**{name: value.cast("int64") for name, value in found.items()}).drop(*tallies, *regions)
+    whole = layers.dated(beside(calendar_measures(counted, calendar), (moves, _KEYS), (told, _KEYS)))
+    found = {**pace_measures(whole), **callee_measures(whole), **travel_measures(whole)}
+    spent = [*regions, *[column for column in told.columns if column not in _KEYS]]
+    table = whole.mutate(**{name: value.cast("int64") for name, value in found.items()}).drop(*spent)
     tiles = engine.store("call_tiles", around.of_lines(table))
-    engine.drop("call_sums", "call_roaming", "call_travel", "calls_mixed", "calls_until")
+    engine.drop("call_sums", "call_tallied", "call_roaming", "call_travel", "calls_mixed", "calls_until")
     return tiles
 
 
@@ -169,11 +171,11 @@ def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> 
     """The line-days of messages: counts and the busiest clock hour."""
     layers = layer(engine, "messages", events)
     seen = layers.events
-    hours = {"hours": Tally(_begun(seen.local_second, 3600))}
-    counted = engine.store("message_sums", engine.counted("message", seen, _KEYS, hours, **line_day_sums(engine, seen, measures)))
-    table = counted.mutate(message_hour=counted.hours.maxs().cast("int64")).drop("hours")
-    tiles = engine.store("message_tiles", layers.dated(table))
-    engine.drop("message_sums")
+    told = engine.tallied("message", seen, _KEYS, {"hours": Tally(_begun(seen.local_second, 3600))})
+    counted = seen.group_by(*_KEYS).aggregate(**line_day_sums(engine, seen, measures))
+    busiest = told.select(*_KEYS, message_hour="hours_most")
+    tiles = engine.store("message_tiles", layers.dated(beside(counted, (busiest, _KEYS))))
+    engine.drop("message_tallied")
     return tiles
 
 
@@ -182,5 +184,5 @@ def complaint_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -
     layers = layer(engine, "complaints", events)
     seen = layers.events
     severe = seen.day.max(where=seen.channel.isin(SEVERE_CHANNELS)).cast("int64")
-    base = engine.counted("complaint", seen, _KEYS, {}, **line_day_sums(engine, seen, measures, severe_day=severe))
+    base = seen.group_by(*_KEYS).aggregate(**line_day_sums(engine, seen, measures, severe_day=severe))
     return engine.store("complaint_tiles", layers.dated(base.mutate(complaint_day=base.day.cast("int64"))))
