@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -149,24 +150,28 @@ def tally(events: pa.Table, threads: int, keys: Sequence[str], tallies: Sequence
     keys: int32 columns. tallies: the name x of each, with the int64 column `x_value`, whether there is a column `x_of` beside it,
     and `often`.
     """
-    runs = _Runs(_packed([_plain(events[key]) for key in keys]))
-    found = {key: pa.array(_plain(events[key])[runs.first]) for key in keys}
-    for name, of, often in tallies:
-        columns = [events[f"{name}_{part}"].cast("int64") for part in (("value", "of") if of else ("value",))]
-        valid = np.logical_and.reduce([_plain(column.is_valid()) for column in columns])
-        told = [_plain(column.fill_null(0)) for column in columns]
-        out = np.zeros((len(FIGURES), len(runs.first)), dtype="int64")
-        loop = _tally_of if of else _tally
-
-        def counted(part, loop=loop, told=told, valid=valid, often=often, out=out):  # type: ignore[no-untyped-def]
-            loop(runs.begins, runs.ends, runs.groups, *part, runs.longest, *told, valid, often, out)
-
-        _each(counted, runs.parts(threads), threads)
-        void = out[0] == 0
-        found |= {
-            f"{name}_{figure}": pa.array(values, mask=void if figure == "most" else None)
-            for figure, values in zip(FIGURES, out, strict=True)
-        }
+    columns = [f"{name}_{part}" for name, of, _ in tallies for part in (("value", "of") if of else ("value",))]
+    with ThreadPoolExecutor(threads) as pool:
+        read = pool.map(lambda column: _values(events[column]), columns)
+        held = [_plain(events[key]) for key in keys]
+        runs = _Runs(_packed(held))
+        values = dict(zip(columns, read, strict=True))
+        found = {key: pa.array(column[runs.first]) for key, column in zip(keys, held, strict=True)}
+        for name, of, often in tallies:
+            told, valid = values[f"{name}_value"]
+            more = []
+            if of:
+                others, known = values[f"{name}_of"]
+                more, valid = [others], valid & known
+            out = np.zeros((len(FIGURES), len(runs.first)), dtype="int64")
+            loop = partial(_tally_of if of else _tally, runs.begins, runs.ends, runs.groups)
+            rest = (runs.longest, told, *more, valid, often, out)
+            list(pool.map(lambda part, loop=loop, rest=rest: loop(*part, *rest), runs.parts(threads)))
+            void = out[0] == 0
+            found |= {
+                f"{name}_{figure}": pa.array(counts, mask=void if figure == "most" else None)
+                for figure, counts in zip(FIGURES, out, strict=True)
+            }
     return [pa.table(found)]
 
 
@@ -257,31 +262,33 @@ def meet(records: pa.Table, threads: int) -> list[pa.Table]:
 
     records: line, day, known_day (int32), gone_day (int32 or null), value (int64), asked.
     """
-    runs = _Runs(_plain(records["line"]).astype("int64"))
-    day, known = _plain(records["day"]), _plain(records["known_day"])
-    day_from, known_from = int(day.min(initial=2**30)), int(known.min(initial=2**30))
-    value, asked, gone = _plain(records["value"].cast("int64")), _plain(records["asked"]), _plain(records["gone_day"].is_valid())
-    columns = (value, day, day_from, known, known_from, gone, asked)
+    with ThreadPoolExecutor(threads) as pool:
+        gone = pool.submit(lambda: _plain(records["gone_day"].is_valid()))
+        lines, day, known, value, asked = pool.map(
+            lambda name: _plain(records[name].cast("int64") if name == "value" else records[name]),
+            ("line", "day", "known_day", "value", "asked"),
+        )
+        runs = _Runs(lines)
+        day_from, known_from = int(day.min(initial=2**30)), int(known.min(initial=2**30))
+        columns = (value, day, day_from, known, known_from, gone.result(), asked)
 
-    def met(part: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        rows = int(runs.sizes[part[0] : part[1]].sum())
-        whose, facts, odd = np.empty(rows, "int64"), np.empty((4, rows), "int64"), np.empty(rows, "int64")
-        n_facts, n_odd = _meet(runs.begins, runs.ends, runs.groups, *part, runs.longest, *columns, whose, facts, odd)
-        return whose[:n_facts], facts[:, :n_facts], odd[:n_odd]
+        def met(part: tuple[int, int]) -> tuple[pa.Table, np.ndarray]:
+            rows = int(runs.sizes[part[0] : part[1]].sum())
+            whose, facts, odd = np.empty(rows, "int64"), np.empty((4, rows), "int64"), np.empty(rows, "int64")
+            n_facts, n_odd = _meet(runs.begins, runs.ends, runs.groups, *part, runs.longest, *columns, whose, facts, odd)
+            facts = facts[:, :n_facts]
+            found = {
+                "line": pa.array(lines[runs.first[whose[:n_facts]]]),
+                "day": pa.array((facts[0] + day_from).astype("int32")),
+                "since": pa.array((facts[1] + known_from).astype("int32")),
+                "before": pa.array((facts[2] + day_from).astype("int32"), mask=facts[2] == _NONE),
+                "n": pa.array(facts[3]),
+            }
+            return pa.table(found), odd[:n_odd].copy()
 
-    parts = _each(met, runs.parts(threads), threads)
-    whose = np.concatenate([part[0] for part in parts]) if parts else np.zeros(0, "int64")
-    facts = np.concatenate([part[1] for part in parts], axis=1) if parts else np.zeros((4, 0), "int64")
-    odd = np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, "int64")
-    lines = _plain(records["line"])[runs.first]
-    found = {
-        "line": pa.array(lines[whose]),
-        "day": pa.array((facts[0] + day_from).astype("int32")),
-        "since": pa.array((facts[1] + known_from).astype("int32")),
-        "before": pa.array((facts[2] + day_from).astype("int32"), mask=facts[2] == _NONE),
-        "n": pa.array(facts[3]),
-    }
-    return [pa.table(found), records.take(pa.array(odd))]
+        made = list(pool.map(met, runs.parts(threads) or [(0, 0)]))
+    odd = np.concatenate([rows for _, rows in made])
+    return [pa.concat_tables([facts for facts, _ in made]), records.take(pa.array(odd)) if len(odd) else records.slice(0, 0)]
 
 
 def run(kernel: str, rows: pa.Table, threads: int, options: Mapping[str, Any]) -> list[pa.Table]:
@@ -298,7 +305,9 @@ def _packed(columns: Sequence[np.ndarray]) -> np.ndarray:
         widths = [len(columns[0]) + 1] * len(columns)
     code = np.zeros(len(columns[0]), dtype="int64")
     for values, width in zip(columns, widths, strict=True):
-        code = code * width + (values - np.int64(values.min(initial=0)))
+        code *= width
+        code += values
+        code -= int(values.min(initial=0))
     return code
 
 
@@ -307,7 +316,6 @@ def _plain(column: pa.ChunkedArray) -> np.ndarray:
     return column.to_numpy()
 
 
-def _each(work: Callable[[tuple[int, int]], Any], parts: Sequence[tuple[int, int]], threads: int) -> list[Any]:
-    """What `work` makes of each part, by several threads."""
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, parts))
+def _values(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """The integers of a column, and where there are any."""
+    return _plain(column.cast("int64").fill_null(0)), _plain(column.is_valid())
