@@ -85,10 +85,13 @@ def met_before(
         what = kinds.number(column)
         if few is not None and column in kinds.few:
             own = [values.filter(values.what == what).drop("what") for values in few]
-            both = presence.coded(engine, label, *own)
+            now, then = presence.coded(engine, label, *own)
+            near = then
         else:
-            both = [_records(raw, column, numbers) for raw in (met, past)]
-        found.append(presence.met_before(engine, label, what, *both))
+            now, then = (_records(raw, column, numbers) for raw in (met, past))
+            # Most values of a day were not met before: those that were are few, and only their lines need numbers.
+            near = _records(past.semi_join(met, column), column, numbers)
+        found.append(presence.met_before(engine, label, what, now, then, near))
     facts, odd = zip(*found, strict=True)
     return _together(facts), _together(odd)
 

@@ -79,12 +79,12 @@ class Engine:
         """Stores a row a group of events with the figures of each tally, as `name_tallied`."""
         return self.store(f"{name}_tallied", by_groups(events, keys, tallies))
 
-    def met_before(self, label: str, name: str, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
+    def met_before(self, label: str, name: str, met: ir.Table, past: ir.Table, near: ir.Table) -> tuple[ir.Table, ir.Table]:
         """Stores what `presence.met_before` says of one column: facts by `name`, and the records of odd values.
 
-        met, past: records. Odd: one of them was taken back, or became known after one of a later day.
+        met, past, near: records. Odd: one of them was taken back, or became known after one of a later day.
         """
-        return by_joins(self, label, name, met, past)
+        return by_joins(self, label, name, met, near)
 
     def total(self, value: ir.Value) -> ir.IntegerValue:
         """The sum of integers or of what is true; null where there is no value."""
@@ -185,12 +185,12 @@ class DuckEngine(Engine):
         self._run(Step.of("tally", told, told, [made], otherwise, keys=list(keys), tallies=asked))
         return made
 
-    def met_before(self, label: str, name: str, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
+    def met_before(self, label: str, name: str, met: ir.Table, past: ir.Table, near: ir.Table) -> tuple[ir.Table, ir.Table]:
         """By joins, or by a loop over all records where those of the days that are asked for are many."""
-        met, past = self.view(f"{label}_asked", met), self.view(f"{label}_earlier", past)
+        met, past, near = (self.view(f"{label}_{part}", rows) for part, rows in (("asked", met), ("past", past), ("near", near)))
         records = self.view(f"{label}_marked", marked(met, past))
         with self._planned() as otherwise:
-            made = by_joins(self, label, name, met, past)
+            made = by_joins(self, label, name, met, near)
         self._run(Step.of("meet", met, records, made, otherwise))
         return made
 

@@ -52,22 +52,24 @@ def _coded(part: ir.Table, codes: ir.Table) -> ir.Table:
     return joined.select(*[part[name] for name in _RECORD if name != "value"], value=codes.code.cast("int64")).select(*_RECORD)
 
 
-def met_before(engine: Engine, label: str, what: int, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
+def met_before(
+    engine: Engine, label: str, what: int, met: ir.Table, past: ir.Table, near: ir.Table | None = None
+) -> tuple[ir.Table, ir.Table]:
     """When the values of one column, numbered `what`, that were met on some consecutive days were met before.
 
-    met: the records of these days; past: those of the 28 days before; both with the columns of a record, value a number.
+    met: the records of these days; past: those of the 28 days before; both with the columns of a record, value a number. near:
+    those of `past` whose value is in `met`, and maybe others.
     Returns facts (what, line, day, since, before, n): values of a day, known from one day on, counted by the day on which they
     were met before, null where that is more than 28 days earlier or never; and the records (`day`) behind each value and day
     (`target`) that can only be judged at an as_of.
     """
-    facts, slow = engine.met_before(label, f"{label}_facts_{what}", met, past)
+    facts, slow = engine.met_before(label, f"{label}_facts_{what}", met, past, past if near is None else near)
     return _numbered(what, facts), engine.store(f"{label}_odd_{what}", _numbered(what, _behind(slow)))
 
 
-def by_joins(engine: Engine, label: str, name: str, met: ir.Table, past: ir.Table) -> tuple[ir.Table, ir.Table]:
+def by_joins(engine: Engine, label: str, name: str, met: ir.Table, near: ir.Table) -> tuple[ir.Table, ir.Table]:
     """See `Engine.met_before`."""
-    before = past.semi_join(met, list(_KEYS))
-    together = engine.store(f"{label}_records", marked(met, before))
+    together = engine.store(f"{label}_records", marked(met, near.semi_join(met, list(_KEYS))))
     odd = engine.store(f"{label}_pairs", _odd(together))
     facts = engine.store(name, _facts(together.anti_join(odd, list(_KEYS))))
     return facts, engine.store(f"{label}_slow", together.semi_join(odd, list(_KEYS)))
