@@ -81,17 +81,14 @@ def met_before(
     """Facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before; few: their values."""
     label = f"{kinds.source}_met"
     found = []
-    for column in kinds.columns:
-        what = kinds.number(column)
-        if few is not None and column in kinds.few:
-            own = [values.filter(values.what == what).drop("what") for values in few]
-            now, then = presence.coded(engine, label, *own)
-            near = then
-        else:
-            now, then = (_records(raw, column, numbers) for raw in (met, past))
-            # Most values of a day were not met before: those that were are few, and only their lines need numbers.
-            near = _records(past.semi_join(met, column), column, numbers)
-        found.append(presence.met_before(engine, label, what, now, then, near))
+    if few is not None:
+        now, then = presence.coded(engine, label, len(kinds.columns), *few)
+        found.append(presence.met_before(engine, label, now, then, columns=len(kinds.columns)))
+    for column in kinds.columns if few is None else kinds.many:
+        now, then = (_records(raw, column, numbers) for raw in (met, past))
+        # Most values of a day were not met before: those that were are few, and only their lines need numbers.
+        near = _records(past.semi_join(met, column), column, numbers)
+        found.append(presence.met_before(engine, label, now, then, near, what=kinds.number(column)))
     facts, odd = zip(*found, strict=True)
     return _together(facts), _together(odd)
 

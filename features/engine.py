@@ -23,7 +23,7 @@ from features.lookback import Lookback
 from features.presence import by_joins, marked
 from features.programs import Place, Program, Step
 from features.tallies import Tally, by_groups, by_lists, summed
-from features.windows import NEVER, beside
+from features.windows import beside
 
 Work = dict[str, ir.Table]
 """Tables that a piece of work leaves, by what they hold."""
@@ -79,12 +79,14 @@ class Engine:
         """Stores a row a group of events with the figures of each tally, as `name_tallied`."""
         return self.store(f"{name}_tallied", by_groups(events, keys, tallies))
 
-    def met_before(self, label: str, name: str, met: ir.Table, past: ir.Table, near: ir.Table) -> tuple[ir.Table, ir.Table]:
-        """Stores what `presence.met_before` says of one column: facts by `name`, and the records of odd values.
+    def met_before(
+        self, label: str, name: str, met: ir.Table, past: ir.Table, near: ir.Table, columns: int
+    ) -> tuple[ir.Table, ir.Table]:
+        """Stores what `presence.met_before` says: facts by `name`, with `what` of several columns, and records of odd values.
 
         met, past, near: records. Odd: one of them was taken back, or became known after one of a later day.
         """
-        return by_joins(self, label, name, met, near)
+        return by_joins(self, label, name, met, near, columns)
 
     def total(self, value: ir.Value) -> ir.IntegerValue:
         """The sum of integers or of what is true; null where there is no value."""
@@ -185,13 +187,15 @@ class DuckEngine(Engine):
         self._run(Step.of("tally", told, told, [made], otherwise, keys=list(keys), tallies=asked))
         return made
 
-    def met_before(self, label: str, name: str, met: ir.Table, past: ir.Table, near: ir.Table) -> tuple[ir.Table, ir.Table]:
+    def met_before(
+        self, label: str, name: str, met: ir.Table, past: ir.Table, near: ir.Table, columns: int
+    ) -> tuple[ir.Table, ir.Table]:
         """By joins, or by a loop over all records where those of the days that are asked for are many."""
         met, past, near = (self.view(f"{label}_{part}", rows) for part, rows in (("asked", met), ("past", past), ("near", near)))
         records = self.view(f"{label}_marked", marked(met, past))
         with self._planned() as otherwise:
-            made = by_joins(self, label, name, met, near)
-        self._run(Step.of("meet", met, records, made, otherwise))
+            made = by_joins(self, label, name, met, near, columns)
+        self._run(Step.of("meet", met, records, made, otherwise, columns=columns))
         return made
 
     def total(self, value: ir.Value) -> ir.IntegerValue:
@@ -221,7 +225,7 @@ class DuckEngine(Engine):
         for one in past:
             if one.sums:
                 facts = self.arrow(work[f"{one.source} sums"])
-                yield from inmemory.sums(facts, NEVER, one.sums, places, self._threads)
+                yield from inmemory.sums(facts, one.sums, places, self._threads)
                 del facts
             if one.counts:
                 facts, odd = (self.arrow(work[f"{one.source} {part}"]) for part in ("facts", "odd"))

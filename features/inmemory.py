@@ -1,7 +1,7 @@
 """Windows added up in memory: what the joins of `windows` and `presence` say, by numpy.
 
 Facts of days that count in exactly the same windows are one class and are added up first. A window of a line at an as_of day is
-then the sum, or the largest, of some classes; its place in an array is the day's place times the number of lines, and the line.
+then the sum, or the largest, of some classes. A class of many lines is added as a whole, to an array by line; others one by one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _LEAST_ROWS = 2_500
 """Rows from which a chunk is worth a thread."""
 _TABLED = 2**25
 """Codes that are looked up in a table; more are put in order."""
-_FEW = 8
-"""A class with rows for fewer than a line in so many is added row by row."""
+_WIDE = 1 / 8
+"""Share of the lines from which a class is added as a whole."""
 _LEAST = np.iinfo("int64").min
 
 
@@ -36,37 +36,54 @@ class Places:
         numbers, at = _plain(line.fill_null(-1)), _plain(as_of_day)
         self.rows = len(numbers)
         self.lines = 1 + int(numbers.max(initial=-1))
-        own = [np.flatnonzero((at == day) & (numbers >= 0)) for day in self.days]
-        self._own = [(rows, numbers[rows]) for rows in own]
+        self._rows = np.flatnonzero(numbers >= 0)
+        self._at = np.searchsorted(self.days, at[self._rows]) * self.lines + numbers[self._rows]
+        self._within = int((np.searchsorted(self.days, self.days + LONGEST) - np.arange(len(self.days))).max(initial=0))
+
+    @property
+    def size(self) -> int:
+        """as_of days times lines: the length of an array with a value for each."""
+        return len(self.days) * self.lines
 
     def known(self, facts: pa.Table) -> pa.Table:
         """Facts of the lines that the frame may have."""
         within = pc.less(facts["line"], self.lines)
         return facts if pc.all(within).as_py() is not False else facts.filter(within)
 
-    def put(self, out: np.ndarray, at: int, by_line: np.ndarray) -> None:
-        """Fill the rows of an as_of day, by its place, with the values of their lines."""
-        rows, lines = self._own[at]
-        out[rows] = by_line[lines]
+    def rows_of(self, values: np.ndarray) -> np.ndarray:
+        """The values of as_of days and lines as rows of the frame."""
+        made = np.zeros(self.rows, dtype=values.dtype)
+        made[self._rows] = values[self._at]
+        return made
+
+    def reached(self, day: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The as_of days that look back on each of some days: the place of the first, and (second axis) which they are, in order.
+
+        The last says which of them there are.
+        """
+        first = np.searchsorted(self.days, day, side="right")
+        at = first[:, None] + np.arange(self._within)
+        days = self.days[np.minimum(at, len(self.days) - 1)]
+        return first, days, (at < len(self.days)) & (days <= day[:, None] + LONGEST)
 
 
 Column = tuple[str, np.ndarray, np.ndarray]
 """A name, a value (int64) for each row of a frame, and which rows have one."""
 
 
-def sums(facts: pa.Table, never: int, needs: Sequence[Need], places: Places, threads: int) -> Iterator[Column]:
+def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int) -> Iterator[Column]:
     """The sum or the largest value of each measure over each window before each as_of day; see `windows.window_sums`.
 
-    facts: line, day, since, until (`never`: nothing made it void) and an int64 column a measure.
+    facts: line, day, since, until and an int64 column a measure.
     """
     facts = places.known(facts)
     line, day, since, until = (_plain(facts[name]) for name in ("line", "day", "since", "until"))
-    kinds, found = _combinations(day, since - day, np.where(until == never, -1, until - since))
-    first, lag, rest = kinds
-    known = first + lag
-    segments = _segments(places.days, first, known, np.where(rest < 0, never, known + rest))
-    one, of = _alike(segments)
-    groups = _Groups(of[found] * np.int64(places.lines) + line, segments[one], places)
+    last = places.days[-1]  # whatever comes after it is all the same
+    since, until = np.minimum(since, last), np.minimum(until, last)
+    (first, lag, rest), found = _combinations(day, since - day, until - since)
+    at, segments = _segments(places, first, first + lag, first + lag + rest)
+    one, of = _alike(at, segments)
+    groups = _Groups(of[found] * np.int64(places.lines) + line, at[one], segments[one], places)
 
     def worked_out(peak: bool, names: Sequence[str]) -> list[Column]:
         made: list[Column] = []
@@ -88,17 +105,33 @@ def sums(facts: pa.Table, never: int, needs: Sequence[Need], places: Places, thr
 class _Groups:
     """Facts in the order of their class and line: those of one class and line are a group.
 
-    key: the class and the line of each fact, as one number. classes: for each class and as_of day the segment in which its facts
-    count there, -1 where they don't.
+    key: the class and the line of each fact, as one number. at, segments: of each class the place of the first as_of day that
+    looks back on it, and (second axis) in which segment its facts are there and on those after it, -1 where they don't count.
     """
 
-    def __init__(self, key: np.ndarray, classes: np.ndarray, places: Places):
-        self.places, self.classes = places, classes
+    def __init__(self, key: np.ndarray, at: np.ndarray, segments: np.ndarray, places: Places):
+        self.places = places
         self.order = np.argsort(key, kind="stable")
         key = key[self.order]
-        self.starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, "int64")
-        where, self.lines = np.divmod(key[self.starts], np.int64(max(1, places.lines)))
-        self.bounds = np.searchsorted(where, np.arange(len(classes) + 1))
+        self.starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
+        of, self.lines = np.divmod(key[self.starts], np.int64(max(1, places.lines)))
+        sizes = np.bincount(of, minlength=len(at))
+        ends = np.cumsum(sizes)
+        wide = (sizes > _WIDE * places.lines) & (segments >= 0).any(axis=1)
+        self.parts = {int(one): slice(ends[one] - sizes[one], ends[one]) for one in np.flatnonzero(wide)}
+        self.wide: list[tuple[int, int, int]] = []
+        """Classes that are added as a whole: the place of the as_of day, the segment, and the class."""
+        self.ones: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in WINDOWS]
+        """By segment: places of as_of days and lines, and the groups that are added there one by one."""
+        rest = np.flatnonzero(~wide[of])
+        for number in range(len(WINDOWS)):
+            for further in range(segments.shape[1] if len(segments) else 0):
+                counts = segments[:, further] == number
+                self.wide += [(int(at[one]) + further, number, int(one)) for one in np.flatnonzero(counts & wide)]
+                own = rest[counts[of[rest]]]
+                if len(own):
+                    self.ones[number].append(((at[of[own]] + further) * places.lines + self.lines[own], own))
+        self.wide.sort()
         self.seen = self.met(np.ones(len(key), dtype=bool), WINDOWS)
 
     def adder(self, add: np.ufunc, none: int) -> _Adder:
@@ -118,45 +151,38 @@ class _Adder:
         self._groups, self._add, self._dtype = groups, add, dtype
         self._sorted = np.empty(len(groups.order), dtype=dtype)
         self._held = np.empty(len(groups.starts), dtype=dtype)
-        parts = [slice(*ends) for ends in zip(groups.bounds[:-1], groups.bounds[1:], strict=True)]
-        lines = groups.places.lines
-        # A class of most lines is added as a whole.
-        self._parts = [
-            (part, groups.lines[part], np.full(lines, none, dtype) if (part.stop - part.start) * _FEW > lines else None)
-            for part in parts
-        ]
+        self._whole = {one: np.full(groups.places.lines, none, dtype) for one in groups.parts}
 
     def windows(self, values: np.ndarray, windows: Iterable[int]) -> dict[int, np.ndarray]:
-        """By length of window, the value of each row."""
+        """By length of window, the value of each row of the frame."""
         groups, places, add = self._groups, self._groups.places, self._add
-        made = {days: np.full(places.rows, self.none, self._dtype) for days in windows}
-        if not len(groups.starts):
-            return made
-        values.take(groups.order, out=self._sorted, mode="clip")  # "raise" would copy it once more
-        add.reduceat(self._sorted, groups.starts, out=self._held)
-        for part, lines, whole in self._parts:
-            if whole is not None:
-                whole[lines] = self._held[part]
-        now = np.empty(places.lines, self._dtype)
-        for at in range(len(places.days)):
-            now.fill(self.none)
-            for number, days in enumerate(WINDOWS):
-                for one in np.flatnonzero(groups.classes[:, at] == number):
-                    part, lines, whole = self._parts[one]
-                    if whole is not None:
-                        add(now, whole, out=now)
-                    else:
-                        now[lines] = add(now[lines], self._held[part])
-                if days in made:
-                    places.put(made[days], at, now)
+        if len(groups.starts):
+            values.take(groups.order, out=self._sorted, mode="clip")  # "raise" would copy it once more
+            add.reduceat(self._sorted, groups.starts, out=self._held)
+        for one, part in groups.parts.items():
+            self._whole[one][groups.lines[part]] = self._held[part]
+        made, wanted = {}, set(windows)
+        now = np.full(places.size, self.none, self._dtype)
+        by_day = now.reshape(len(places.days), places.lines)
+        for number, days in enumerate(WINDOWS):
+            for at, segment, one in groups.wide:
+                if segment == number:
+                    add(by_day[at], self._whole[one], out=by_day[at])
+            for where, own in groups.ones[number]:
+                add.at(now, where, self._held[own])
+            if days in wanted:
+                made[days] = places.rows_of(now)
         return made
 
 
-def _segments(days: np.ndarray, day: np.ndarray, since: np.ndarray, until: np.ndarray) -> np.ndarray:
-    """The number of the shortest window in which facts count at each as_of day (second axis); -1 where they don't count."""
-    age = days - day[:, None]
-    counts = (age > 0) & (age <= LONGEST) & (since[:, None] < days) & (days <= until[:, None])
-    return np.where(counts, np.searchsorted(WINDOWS, age), -1).astype("int8")
+def _segments(places: Places, day: np.ndarray, since: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The place of the first as_of day that looks back on facts, and the numbers of the shortest windows in which they count.
+
+    The second, at that as_of day and those after it (second axis), is -1 where they don't count.
+    """
+    first, days, there = places.reached(day)
+    counts = there & (since[:, None] < days) & (days <= until[:, None])
+    return first, np.where(counts, np.searchsorted(WINDOWS, days - day[:, None]), -1).astype("int8")
 
 
 def counts(
@@ -170,50 +196,54 @@ def counts(
     facts, odd = places.known(facts), places.known(odd)
     what, line, day, since = (_plain(facts[name]) for name in ("what", "line", "day", "since"))
     age = np.where(_plain(facts["before"].is_valid()), day - _plain(facts["before"].fill_null(0)), 0)
-    kinds, found = _combinations(what, day, since - day, age)
+    kinds, found = _combinations(what, day, np.minimum(since, places.days[-1]) - day, age)
     asked = [(need, columns.index(need.what.column)) for need in needs if isinstance(need.what, Presence)]
-    inside = np.stack([_inside(kinds, number, need, places.days) for need, number in asked], axis=1)
-    one, of = _alike(inside)
-    classes = inside[one]
-    mine = of.astype("uint16" if len(classes) <= 2**16 else "int64")[found]
+    at, inside = _inside(kinds, asked, places)
+    one, of = _alike(at, inside)
+    at, inside = at[one], inside[one]
+    mine = of.astype("uint16" if len(at) <= 2**16 else "int64")[found]
     order = np.argsort(mine, kind="stable")
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(mine, minlength=len(classes)))])
+    sizes = np.bincount(mine, minlength=len(at))
+    ends = np.cumsum(sizes)
+    wide = sizes > _WIDE * places.lines
     line, n = line[order], _plain(facts["n"])[order]
+    rest = np.flatnonzero(~np.repeat(wide, sizes))
+    rest_of = np.repeat(np.arange(len(at)), sizes)[rest]
 
     def counted(number: int) -> list[Column]:
         """The needs of one column."""
         own = [place for place, (_, column) in enumerate(asked) if column == number]
         made = np.zeros((len(own), len(places.days), places.lines), dtype="int64")
-        for kind in np.flatnonzero(classes[:, own].any(axis=(1, 2))):
-            part = slice(bounds[kind], bounds[kind + 1])
-            wide = (part.stop - part.start) * _FEW > places.lines
+        for kind in np.flatnonzero(wide & inside[:, own].any(axis=(1, 2))):
+            part = slice(ends[kind] - sizes[kind], ends[kind])
             # Counts are far below what a float holds exactly.
-            total = np.bincount(line[part], weights=n[part], minlength=places.lines).astype("int64") if wide else None
-            for place, at in np.argwhere(classes[kind, own]):
-                if total is None:
-                    np.add.at(made[place, at], line[part], n[part])
-                else:
-                    made[place, at] += total
-        few = odd.filter(pc.equal(odd["what"], number))
-        for by_line, place in zip(made, own, strict=True):
-            _add_odd(by_line, few, asked[place][0], places.days)
-        return [_filled(asked[place][0].column, by_line, places) for by_line, place in zip(made, own, strict=True)]
+            total = np.bincount(line[part], weights=n[part], minlength=places.lines).astype("int64")
+            for place, further in np.argwhere(inside[kind, own]):
+                made[place, at[kind] + further] += total
+        for by_day, place in zip(made, own, strict=True):
+            for further in range(inside.shape[2]):
+                few = inside[rest_of, place, further]
+                np.add.at(by_day, (at[rest_of[few]] + further, line[rest[few]]), n[rest[few]])
+            _add_odd(by_day, odd.filter(pc.equal(odd["what"], number)), asked[place][0], places.days)
+        found = [places.rows_of(by_day.reshape(-1)) for by_day in made]
+        return [(asked[place][0].column, values, values > 0) for place, values in zip(own, found, strict=True)]
 
     yield from _each(counted, sorted({number for _, number in asked}), threads)
 
 
-def _filled(name: str, by_line: np.ndarray, places: Places) -> Column:
-    values = np.zeros(places.rows, dtype="int64")
-    for at, found in enumerate(by_line):
-        places.put(values, at, found)
-    return name, values, values > 0
+def _inside(kinds: Sequence[np.ndarray], asked: Sequence[tuple[Need, int]], places: Places) -> tuple[np.ndarray, np.ndarray]:
+    """The place of the first as_of day that looks back on facts, and whether they count for needs (second axis) from there on.
 
-
-def _inside(kinds: Sequence[np.ndarray], number: int, need: Need, days: np.ndarray) -> np.ndarray:
-    """At which as_of days (second axis) facts count for a need: met in its window, and on no earlier day of it."""
+    They do where they are met in the window of the need, and on no earlier day of it.
+    """
+    what, day, lag, age = kinds
+    first, days, there = places.reached(day)
     what, day, lag, age = (kind[:, None] for kind in kinds)
-    inside = (what == number) & (day < days) & (days <= day + need.days) & (day + lag < days)
-    return inside & _first(age == 0, day - age, days, need)
+    there &= day + lag < days
+    inside = [
+        there & (what == number) & (days <= day + need.days) & _first(age == 0, day - age, days, need) for need, number in asked
+    ]
+    return first, np.stack(inside, axis=1)
 
 
 def _first(new: np.ndarray, before: np.ndarray, days: np.ndarray, need: Need) -> np.ndarray:
@@ -257,14 +287,14 @@ def _combinations(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     return parts[::-1], found
 
 
-def _alike(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of rows of small numbers: the place of one row of each sort, and of which sort each row is."""
-    if not kinds.size:
-        return np.zeros(0, dtype="int64"), np.zeros(len(kinds), dtype="int64")
-    rows = kinds.reshape(len(kinds), -1)
-    rows = np.packbits(rows, axis=1) if rows.dtype == bool else rows
-    whole = np.ascontiguousarray(rows).view(f"V{rows.shape[1] * rows.itemsize}").reshape(-1)
-    _, first, of = np.unique(whole, return_index=True, return_inverse=True)
+def _alike(at: np.ndarray, told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The place of one row of each sort, and of which sort each row is, by a number and what is told of some places after it."""
+    if not told.size:
+        return np.zeros(0, dtype="int64"), np.zeros(len(at), dtype="int64")
+    rows = told.reshape(len(told), -1)
+    rows = np.packbits(rows, axis=1) if rows.dtype == bool else rows.view("uint8")
+    rows = np.concatenate([at.astype("int32")[:, None].view("uint8"), rows], axis=1)
+    _, first, of = np.unique(rows.view(f"V{rows.shape[1]}").reshape(-1), return_index=True, return_inverse=True)
     return first, of.reshape(-1)
 
 

@@ -178,16 +178,16 @@ def tally(events: pa.Table, threads: int, keys: Sequence[str], tallies: Sequence
 @_compiled(
     types.UniTuple(types.int64, 2)(
         *(_Integers, _Integers, _Integers, types.int64, types.int64, types.int64),
-        *(_Integers, _Days, types.int64, _Days, types.int64, _Flags, _Flags, _Out, _Table, _Out),
+        *(_Integers, _Days, types.int64, _Days, types.int64, _Flags, _Flags, types.int64, _Out, _Table, _Out),
     )
 )
 def _meet(  # type: ignore[no-untyped-def]
-    begins, ends, groups, low, high, longest, value, days, day_from, knowns, known_from, gone, asked, whose, facts, odd
+    begins, ends, groups, low, high, longest, value, days, day_from, knowns, known_from, gone, asked, columns, whose, facts, odd
 ):
     """Facts and rows of odd values of the lines from `low` to `high`; returns how many of each.
 
-    facts: day, since, before (_NONE: not met in the 28 days before) and n, of the groups `whose`; odd: rows. Days are told from
-    `day_from` and `known_from` on.
+    facts: day, since, before (_NONE: not met in the 28 days before), n and what, of the groups `whose`; odd: rows. Days are told
+    from `day_from` and `known_from` on.
     """
     size = 16
     while size < 2 * longest:
@@ -239,7 +239,7 @@ def _meet(  # type: ignore[no-untyped-def]
             elif asked[row] and earlier[i] < day:  # of one day's records the one known first
                 near = earlier[i] != _NONE and day - earlier[i] <= LONGEST
                 age = day - earlier[i] if near else 0
-                codes[m] = (((day << 5) + age) << 31) + known
+                codes[m] = ((((((value[row] % columns) << 20) + day) << 5) + age) << 31) + known
                 m += 1
         codes[:m].sort()
         first = 0
@@ -247,18 +247,18 @@ def _meet(  # type: ignore[no-untyped-def]
             end = first + 1
             while end < m and codes[end] == codes[first]:
                 end += 1
-            age, day = (codes[first] >> 31) & 31, codes[first] >> 36
+            age, day = (codes[first] >> 31) & 31, (codes[first] >> 36) & 0xFFFFF
             whose[n_facts] = group
             facts[0, n_facts], facts[1, n_facts] = day, codes[first] & 0x7FFFFFFF
             facts[2, n_facts] = day - age if age else _NONE
-            facts[3, n_facts] = end - first
+            facts[3, n_facts], facts[4, n_facts] = end - first, codes[first] >> 56
             n_facts += 1
             first = end
     return n_facts, n_odd
 
 
-def meet(records: pa.Table, threads: int) -> list[pa.Table]:
-    """What `presence.met_before` says of one column, from its records, with `asked`: facts, and the records of odd values.
+def meet(records: pa.Table, threads: int, columns: int) -> list[pa.Table]:
+    """What `presence.met_before` says of records, with `asked`: facts, and the records of odd values.
 
     records: line, day, known_day (int32), gone_day (int32 or null), value (int64), asked.
     """
@@ -270,12 +270,12 @@ def meet(records: pa.Table, threads: int) -> list[pa.Table]:
         )
         runs = _Runs(lines)
         day_from, known_from = int(day.min(initial=2**30)), int(known.min(initial=2**30))
-        columns = (value, day, day_from, known, known_from, gone.result(), asked)
+        told = (value, day, day_from, known, known_from, gone.result(), asked, columns)
 
         def met(part: tuple[int, int]) -> tuple[pa.Table, np.ndarray]:
             rows = int(runs.sizes[part[0] : part[1]].sum())
-            whose, facts, odd = np.empty(rows, "int64"), np.empty((4, rows), "int64"), np.empty(rows, "int64")
-            n_facts, n_odd = _meet(runs.begins, runs.ends, runs.groups, *part, runs.longest, *columns, whose, facts, odd)
+            whose, facts, odd = np.empty(rows, "int64"), np.empty((5, rows), "int64"), np.empty(rows, "int64")
+            n_facts, n_odd = _meet(runs.begins, runs.ends, runs.groups, *part, runs.longest, *told, whose, facts, odd)
             facts = facts[:, :n_facts]
             found = {
                 "line": pa.array(lines[runs.first[whose[:n_facts]]]),
@@ -283,6 +283,7 @@ def meet(records: pa.Table, threads: int) -> list[pa.Table]:
                 "since": pa.array((facts[1] + known_from).astype("int32")),
                 "before": pa.array((facts[2] + day_from).astype("int32"), mask=facts[2] == _NONE),
                 "n": pa.array(facts[3]),
+                "what": pa.array(facts[4].astype("int32")),
             }
             return pa.table(found), odd[:n_odd].copy()
 

@@ -38,50 +38,58 @@ def once_a_day(met: ir.Table) -> ir.Table:
     return met.group_by("line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min()).select(*_RECORD)
 
 
-def coded(engine: Engine, label: str, *parts: ir.Table) -> list[ir.Table]:
-    """Texts as numbers, the same in all parts: short keys make fast groups."""
-    values = ibis.union(*[part.select("value") for part in parts], distinct=True)
-    order = ibis.row_number().over(order_by=values.value)
-    codes = engine.store(f"{label}_codes", values.mutate(code=order.cast("int64")))
+def coded(engine: Engine, label: str, columns: int, *parts: ir.Table) -> list[ir.Table]:
+    """Texts of several columns, numbered `what`, as numbers, the same in all parts: short keys make fast groups.
+
+    columns: more than any `what`. A number less the multiples of `columns` in it is the `what` of its text.
+    """
+    values = ibis.union(*[part.select("what", "value") for part in parts], distinct=True)
+    order = ibis.row_number().over(order_by=[values.what, values.value])
+    codes = engine.store(f"{label}_codes", values.mutate(code=order.cast("int64") * columns + values.what))
     return [_coded(part, codes) for part in parts]
 
 
 def _coded(part: ir.Table, codes: ir.Table) -> ir.Table:
-    joined = part.join(codes, "value")
+    joined = part.join(codes, ["what", "value"])
     # Engines count rows in integers of their own width.
     return joined.select(*[part[name] for name in _RECORD if name != "value"], value=codes.code.cast("int64")).select(*_RECORD)
 
 
 def met_before(
-    engine: Engine, label: str, what: int, met: ir.Table, past: ir.Table, near: ir.Table | None = None
+    engine: Engine, label: str, met: ir.Table, past: ir.Table, near: ir.Table | None = None, what: int = 0, columns: int = 1
 ) -> tuple[ir.Table, ir.Table]:
-    """When the values of one column, numbered `what`, that were met on some consecutive days were met before.
+    """When the values of one column, or several, that were met on some consecutive days were met before.
 
     met: the records of these days; past: those of the 28 days before; both with the columns of a record, value a number. near:
-    those of `past` whose value is in `met`, and maybe others.
+    those of `past` whose value is in `met`, and maybe others. what: the number of the column; where they are several, so many
+    `columns` as `coded` was given, values tell it.
     Returns facts (what, line, day, since, before, n): values of a day, known from one day on, counted by the day on which they
     were met before, null where that is more than 28 days earlier or never; and the records (`day`) behind each value and day
     (`target`) that can only be judged at an as_of.
     """
-    facts, slow = engine.met_before(label, f"{label}_facts_{what}", met, past, past if near is None else near)
-    return _numbered(what, facts), engine.store(f"{label}_odd_{what}", _numbered(what, _behind(slow)))
+    name = f"{what}" if columns == 1 else "few"
+    facts, slow = engine.met_before(label, f"{label}_facts_{name}", met, past, past if near is None else near, columns)
+    behind = engine.store(f"{label}_odd_{name}", _behind(slow))
+    if columns == 1:
+        return tuple(rows.select(rows, what=ibis.literal(what, type="int32")) for rows in (facts, behind))
+    return facts.relocate("what", after="n"), behind.select(behind, what=_what(behind, columns))
 
 
-def by_joins(engine: Engine, label: str, name: str, met: ir.Table, near: ir.Table) -> tuple[ir.Table, ir.Table]:
+def _what(records: ir.Table, columns: int) -> ir.IntegerValue:
+    return (records.value % columns).cast("int32")
+
+
+def by_joins(engine: Engine, label: str, name: str, met: ir.Table, near: ir.Table, columns: int) -> tuple[ir.Table, ir.Table]:
     """See `Engine.met_before`."""
     together = engine.store(f"{label}_records", marked(met, near.semi_join(met, list(_KEYS))))
     odd = engine.store(f"{label}_pairs", _odd(together))
-    facts = engine.store(name, _facts(together.anti_join(odd, list(_KEYS))))
+    facts = engine.store(name, _facts(together.anti_join(odd, list(_KEYS)), columns))
     return facts, engine.store(f"{label}_slow", together.semi_join(odd, list(_KEYS)))
 
 
 def marked(met: ir.Table, past: ir.Table) -> ir.Table:
     """Records of days that are asked for and of days before, told apart by `asked`."""
     return ibis.union(met.select(*_RECORD, asked=ibis.literal(True)), past.select(*_RECORD, asked=ibis.literal(False)))
-
-
-def _numbered(what: int, rows: ir.Table) -> ir.Table:
-    return rows.select(rows, what=ibis.literal(what, type="int32"))
 
 
 def _odd(met: ir.Table) -> ir.Table:
@@ -94,17 +102,18 @@ def _odd(met: ir.Table) -> ir.Table:
     return ibis.union(met.filter(met.gone_day.notnull()).select(*_KEYS), overtaken, distinct=True)
 
 
-def _facts(met: ir.Table) -> ir.Table:
+def _facts(met: ir.Table, columns: int) -> ir.Table:
     # By line, not by line and value: few large groups are put in order faster than many small ones.
     along = ibis.window(group_by="line", order_by=["value", "day", "known_day"])
     again = met.value == met.value.lag().over(along)
     earlier = ibis.cases((again, met.day.lag().over(along)))
-    steps = met.select("line", "day", "asked", since="known_day", earlier=earlier)
+    keys = ["line", "day", "since", "before"] if columns == 1 else ["what", "line", "day", "since", "before"]
+    steps = met.select("line", "day", "asked", since="known_day", earlier=earlier, what=_what(met, columns))
     # Of one day's records the one known first.
     steps = steps.filter(steps.asked & (steps.earlier.isnull() | (steps.earlier < steps.day)))
     before = ibis.cases((steps.day - steps.earlier <= LONGEST, steps.earlier)).cast("int32")
-    steps = steps.select("line", "day", "since", before=before)
-    return steps.group_by("line", "day", "since", "before").aggregate(n=steps.count())
+    steps = steps.select("what", "line", "day", "since", before=before)
+    return steps.group_by(*keys).aggregate(n=steps.count())
 
 
 def _behind(met: ir.Table) -> ir.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import zip_longest
@@ -188,9 +189,11 @@ class _FiledDays(Days):
         self._engine, self._lake, self._settings, self._kept, self._progress = engine, lake, settings, kept, progress
         self.kinds = kinds
         self._days = {source: lake.days(source) for source in BIG}
-        with kept.locked():
-            self._refresh(as_of)
         first, last = min(as_of) - LONGEST, max(as_of) - 1
+        with ThreadPoolExecutor(1) as aside, kept.locked():
+            # The holidays of all countries are loaded before those of one are known: meanwhile the engine is at work.
+            self._calendar = aside.submit(calendar, range(first - LONGEST, last + 1), settings.country)
+            self._refresh(as_of)
         place = self.place("complaints", "days")
         self._complaints = _complaints(engine, lake, kinds["complaints"], self.numbers, first, last, place)
 
@@ -296,8 +299,7 @@ class _FiledDays(Days):
         """Line-days, and few values met, in chunks; after each the share that is done."""
         engine, kinds = self._engine, self.kinds[source]
         around = self._around if source == "calls" else None
-        span = range(days[0], days[-1] + 1)
-        known = engine.rows("calendar", calendar(span, self._settings.country)) if source == "calls" else None
+        known = engine.rows("calendar", self._calendar.result()) if source == "calls" else None
         raw: ir.Table
 
         def work() -> Work:
@@ -354,7 +356,8 @@ class _FiledDays(Days):
                 yield before + (done - before) * number / len(ranges)
             self._kept.put(f"{source}-met", chunk, keys[1], *written)
             before = done
-        parts = [f"{part}_{kinds.number(column)}" for part in ("facts", "odd") for column in kinds.columns]
+        names = ["few", *[str(kinds.number(column)) for column in kinds.columns]]
+        parts = [f"{part}_{name}" for part in ("facts", "odd") for name in names]
         engine.drop(*[f"{source}_met_{name}" for name in ("records", "pairs", "slow", "codes", *parts)])
 
     def _stored(self, name: str, source: str, first: int, last: int) -> ir.Table:

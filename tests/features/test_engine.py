@@ -3,11 +3,13 @@
 import ibis
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from data_schemas.settings import Settings
+from features import inmemory
 from features.engine import DuckEngine, Engine, open_local
 from features.feature import Measure, Need, Presence
 from features.lookback import Lookback
@@ -34,13 +36,20 @@ odd_records = st.tuples(
     st.integers(0, 9),
     st.none() | st.integers(1, 9),
 )
-placed = st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 3)), st.integers(80, 84)), min_size=1, max_size=12, unique=True)
+placed = st.lists(
+    st.tuples(st.one_of(st.none(), st.integers(0, 3)), st.sampled_from([80, 81, 82, 90, 97])),
+    min_size=1,
+    max_size=12,
+    unique=True,
+)
 
 
 @how(max_examples=60, deadline=None)
-@given(placed, line_days, st.lists(few_facts, max_size=30), st.lists(odd_records, max_size=8))
-def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd):
-    """Late facts and void ones, no values, lines that the frame lacks or that have no number, records judged at an as_of."""
+@given(placed, line_days, st.lists(few_facts, max_size=30), st.lists(odd_records, max_size=8), st.sampled_from([0, 0.5, 9]))
+def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd, wide):
+    """However many of the lines a class has that is added as a whole.
+
+    Late facts and void ones, no values, lines that the frame lacks or that have no number, records judged at an as_of."""
     rows = pd.DataFrame(frame, columns=["line", "as_of_day"]).astype({"line": "Int32", "as_of_day": "int32"})
     rows["name"] = [f"{line} at {day}" for line, day in frame]
     days = sorted({day for _, day in frame})
@@ -67,7 +76,9 @@ def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd)
         known = engine.store("rows", ibis.memtable(rows))
         snapshots = engine.rows("snapshots", pd.DataFrame({"as_of_day": pd.array(days, dtype="int32")}))
         joined = Engine.with_windows(engine, "by_join", Engine.looked_back(engine, known, [past], snapshots), [past], days)
-        added = engine.with_windows("in_memory", engine.looked_back(known, [past], snapshots), [past], days)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inmemory, "_WIDE", wide)
+            added = engine.with_windows("in_memory", engine.looked_back(known, [past], snapshots), [past], days)
         assert dict(added.schema()) == dict(engine.con.table("in_memory").schema()) == dict(joined.schema())
         columns = list(joined.columns)
         pd.testing.assert_frame_equal(_by_name(engine.frame(added), columns), _by_name(engine.frame(joined), columns))

@@ -75,10 +75,12 @@ records = st.lists(
 
 
 @how(max_examples=40, deadline=None)
-@given(records, st.integers(-3, 60))
-def test_values_met_before_by_a_loop_as_by_joins(rows, first):
+@given(records, st.integers(-3, 60), st.sampled_from([1, 3]))
+def test_values_met_before_by_a_loop_as_by_joins(rows, first, columns):
     """Facts of days from `first` on, and the records of values that were taken back or told out of turn."""
     held = [(line, value, day, day + late, None if gone is None else day + late + gone) for line, value, day, late, gone in rows]
+    if columns > 1:
+        held = [(line, abs(value), *rest) for line, value, *rest in held]  # numbers of texts are not negative
     names = ("line", "value", "day", "known_day", "gone_day")
     kinds = {name: pa.int64() if name == "value" else pa.int32() for name in names}
     table = pa.table({name: pa.array([row[at] for row in held], kinds[name]) for at, name in enumerate(names)})
@@ -88,7 +90,8 @@ def test_values_met_before_by_a_loop_as_by_joins(rows, first):
             engine.many_rows = many
             everything = engine.store("told", ibis.memtable(table))
             met, past = everything.filter(everything.day >= first), everything.filter(everything.day < first)
-            facts, odd = presence.met_before(engine, "told", 3, met, past)
+            several = {"columns": columns} if columns > 1 else {"what": 3}
+            facts, odd = presence.met_before(engine, "told", met, past, **several)
             found.append((_sorted(engine.frame(facts), *facts.columns), _sorted(engine.frame(odd), *odd.columns)))
     for looped, joined in zip(*found, strict=True):
         pd.testing.assert_frame_equal(looped, joined)
