@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 import data_schemas
@@ -24,6 +25,8 @@ from data_schemas.atomic import replacing
 
 _PASSING = re.compile(r"lake_[a-z]+_[0-9a-f]{32}|memtable|read_parquet")
 """What a statement may not name: views and files that another build does not have."""
+_USUAL = {str(kind): kind for kind in (dt.int32, dt.int64, dt.float32, dt.float64, dt.string, dt.boolean, dt.date)}
+"""Types that need no parser, which takes a while to load."""
 _MOST = 48
 """Programs held in memory."""
 _held: OrderedDict[str, Program] = OrderedDict()
@@ -72,7 +75,8 @@ class Program:
 
     def tables(self) -> dict[str, tuple[str, ibis.Schema]]:
         """The name and the columns of each table that is left."""
-        return {part: (name, ibis.schema(self.columns[part])) for part, name in self.leaves.items()}
+        told = {part: {name: _USUAL.get(kind, kind) for name, kind in columns.items()} for part, columns in self.columns.items()}
+        return {part: (name, ibis.schema(told[part])) for part, name in self.leaves.items()}
 
     @property
     def lasting(self) -> bool:
