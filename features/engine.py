@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
+from math import ceil
 from pathlib import Path
 
 import ibis
@@ -31,6 +33,10 @@ Work = dict[str, ir.Table]
 """Tables that a piece of work leaves, by what they hold."""
 _AT = ("line", "as_of_day")
 """The keys of windows: the small number of a line, and an as_of day."""
+_FACT_BYTES = 60
+"""What a fact takes while it is counted, at the least."""
+_READ_SHARE = 0.25
+"""Share of the memory for what windows are added up from."""
 
 
 class Engine:
@@ -127,9 +133,9 @@ class DuckEngine(Engine):
     many_rows = 500_000
     """Events from which a loop over them is worth its start."""
 
-    def __init__(self, con: ibis.BaseBackend, threads: int = 1):
+    def __init__(self, con: ibis.BaseBackend, threads: int = 1, memory_gb: float = 4):
         super().__init__(con)
-        self._threads = threads
+        self._threads, self._memory = threads, memory_gb * 2**30
         self._in_memory: set[str] = set()
         self._recorded: list[str | Step] | None = None
         self._plan: list[str] | None = None
@@ -212,9 +218,12 @@ class DuckEngine(Engine):
     def with_windows(self, name: str, work: Work, past: Sequence[Lookback], days: Sequence[int]) -> ir.Table:
         """In memory and not in a table: sums by numpy take a third of the time, and hundreds of columns need no writing down."""
         frame = self.arrow(work["frame"])
-        line, as_of_day = (frame[key] for key in _AT)
-        places = inmemory.Places(line, as_of_day, days)
-        table = inmemory.beside(frame, self._windows(work, past, places), 4 * self._threads)
+        line, as_of_day = frame["line"].fill_null(-1).to_numpy(), frame["as_of_day"].to_numpy()
+        lines, shares = int(line.max(initial=-1)) + 1, self._shares(work)
+        ends = [lines * part // shares for part in range(shares + 1)]
+        places = [inmemory.Places(line, as_of_day, days, low, high) for low, high in pairwise(ends)]
+        parts = ((own, self._windows(work, past, own, shares)) for own in places)
+        table = inmemory.beside(frame, parts, 4 * self._threads)
         shape = {**work["frame"].schema(), **dict.fromkeys(table.column_names[frame.num_columns :], "int64")}
         self.con.con.register(name, table)
         self._in_memory.add(name)
@@ -222,15 +231,28 @@ class DuckEngine(Engine):
         self.con.raw_sql("set disabled_optimizers = 'build_side_probe_side'")
         return self._shaped(name, ibis.schema(shape))
 
-    def _windows(self, work: Work, past: Sequence[Lookback], places: inmemory.Places) -> Iterator[inmemory.Column]:
+    def _shares(self, work: Work) -> int:
+        """In how many shares the lines' windows are added up, so that what is read for one fits into the memory meant for it."""
+        sizes = [0]
+        for rows in (table for part, table in work.items() if part != "frame"):
+            counted = self.con.con.execute(f'select count(*) from "{rows.op().name}"').fetchone()
+            sizes.append(counted[0] * max(_FACT_BYTES, 8 * len(rows.columns)))
+        return max(1, ceil(max(sizes) / (self._memory * _READ_SHARE)))
+
+    def _windows(self, work: Work, past: Sequence[Lookback], places: inmemory.Places, shares: int) -> Iterator[inmemory.Column]:
         """The windows of each event table, whose rows are in memory no longer than they are read."""
+
+        def read(part: str) -> pa.Table:
+            rows = work[part]
+            return self.arrow(rows if shares == 1 else rows.filter(rows.line.between(places.low, places.high - 1)))
+
         for one in past:
             if one.sums:
-                facts = self.arrow(work[f"{one.source} sums"])
+                facts = read(f"{one.source} sums")
                 yield from inmemory.sums(facts, one.sums, places, self._threads)
                 del facts
             if one.counts:
-                facts, odd = (self.arrow(work[f"{one.source} {part}"]) for part in ("facts", "odd"))
+                facts, odd = read(f"{one.source} facts"), read(f"{one.source} odd")
                 yield from inmemory.counts(facts, odd, one.counts, one.columns, places, self._threads)
                 del facts, odd
 
@@ -363,7 +385,7 @@ def open_local(settings: Settings, scratch: Path | None = None) -> Iterator[Duck
     )
     _settled()
     try:
-        yield DuckEngine(con, threads)
+        yield DuckEngine(con, threads, settings.memory_gb)
     finally:
         con.disconnect()
         shutil.rmtree(spill, ignore_errors=True)

@@ -26,18 +26,18 @@ _LEAST = np.iinfo("int64").min
 
 
 class Places:
-    """Where windows go: the rows of a frame, each of a line at an as_of day.
+    """Where windows go: the rows of a frame, each of a line at an as_of day, for the lines from `low` to `high` (exclusive).
 
-    line: the small number of each row's line, from 0 on; null: it has none, and no windows. as_of_day: of the days given.
+    line: the small number of each row's line; negative: it has none, and no windows. as_of_day: of the days given.
     """
 
-    def __init__(self, line: pa.ChunkedArray, as_of_day: pa.ChunkedArray, days: Sequence[int]):
+    def __init__(self, line: np.ndarray, as_of_day: np.ndarray, days: Sequence[int], low: int, high: int):
         self.days = np.array(sorted(days), dtype="int32")
-        numbers, at = _plain(line.fill_null(-1)), _plain(as_of_day)
-        self.rows = len(numbers)
-        self.lines = 1 + int(numbers.max(initial=-1))
-        self._rows = np.flatnonzero(numbers >= 0)
-        self._at = np.searchsorted(self.days, at[self._rows]) * self.lines + numbers[self._rows]
+        self.low, self.high = low, high
+        self.lines = high - low
+        self.rows = np.flatnonzero((line >= low) & (line < high))
+        """Which rows of the frame these are: a column of windows has a value for each of them."""
+        self._at = np.searchsorted(self.days, as_of_day[self.rows]) * self.lines + (line[self.rows] - low)
         self._within = int((np.searchsorted(self.days, self.days + LONGEST) - np.arange(len(self.days))).max(initial=0))
 
     @property
@@ -46,15 +46,15 @@ class Places:
         return len(self.days) * self.lines
 
     def known(self, facts: pa.Table) -> pa.Table:
-        """Facts of the lines that the frame may have."""
-        within = pc.less(facts["line"], self.lines)
-        return facts if pc.all(within).as_py() is not False else facts.filter(within)
+        """Facts of these lines."""
+        ends = pc.min_max(facts["line"]).as_py()
+        if ends["min"] is None or (ends["min"] >= self.low and ends["max"] < self.high):
+            return facts
+        return facts.filter(pc.and_(pc.greater_equal(facts["line"], self.low), pc.less(facts["line"], self.high)))
 
     def rows_of(self, values: np.ndarray) -> np.ndarray:
-        """The values of as_of days and lines as rows of the frame."""
-        made = np.zeros(self.rows, dtype=values.dtype)
-        made[self._rows] = values[self._at]
-        return made
+        """The values of as_of days and lines as rows."""
+        return values[self._at]
 
     def reached(self, day: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The as_of days that look back on each of some days: the place of the first, and (second axis) which they are, in order.
@@ -68,7 +68,7 @@ class Places:
 
 
 Column = tuple[str, np.ndarray, np.ndarray]
-"""A name, a value (int64) for each row of a frame, and which rows have one."""
+"""A name, a value (int64) for each row of some places, and which rows have one."""
 
 
 def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int) -> Iterator[Column]:
@@ -83,7 +83,7 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int) -
     (first, lag, rest), found = _combinations(day, since - day, until - since)
     at, segments = _segments(places, first, first + lag, first + lag + rest)
     one, of = _alike(at, segments)
-    groups = _Groups(of[found] * np.int64(places.lines) + line, at[one], segments[one], places)
+    groups = _Groups(of[found] * np.int64(places.lines) + line - places.low, at[one], segments[one], places)
 
     def worked_out(peak: bool, names: Sequence[str]) -> list[Column]:
         made: list[Column] = []
@@ -154,7 +154,7 @@ class _Adder:
         self._whole = {one: np.full(groups.places.lines, none, dtype) for one in groups.parts}
 
     def windows(self, values: np.ndarray, windows: Iterable[int]) -> dict[int, np.ndarray]:
-        """By length of window, the value of each row of the frame."""
+        """By length of window, the value of each row."""
         groups, places, add = self._groups, self._groups.places, self._add
         if len(groups.starts):
             values.take(groups.order, out=self._sorted, mode="clip")  # "raise" would copy it once more
@@ -206,7 +206,7 @@ def counts(
     sizes = np.bincount(mine, minlength=len(at))
     ends = np.cumsum(sizes)
     wide = sizes > _WIDE * places.lines
-    line, n = line[order], _plain(facts["n"])[order]
+    line, n = line[order] - places.low, _plain(facts["n"])[order]
     rest = np.flatnonzero(~np.repeat(wide, sizes))
     rest_of = np.repeat(np.arange(len(at)), sizes)[rest]
 
@@ -224,7 +224,7 @@ def counts(
             for further in range(inside.shape[2]):
                 few = inside[rest_of, place, further]
                 np.add.at(by_day, (at[rest_of[few]] + further, line[rest[few]]), n[rest[few]])
-            _add_odd(by_day, odd.filter(pc.equal(odd["what"], number)), asked[place][0], places.days)
+            _add_odd(by_day, odd.filter(pc.equal(odd["what"], number)), asked[place][0], places)
         found = [places.rows_of(by_day.reshape(-1)) for by_day in made]
         return [(asked[place][0].column, values, values > 0) for place, values in zip(own, found, strict=True)]
 
@@ -251,13 +251,13 @@ def _first(new: np.ndarray, before: np.ndarray, days: np.ndarray, need: Need) ->
     return new if fresh else new | (before < days - need.days)
 
 
-def _add_odd(made: np.ndarray, odd: pa.Table, need: Need, days: np.ndarray) -> None:
+def _add_odd(made: np.ndarray, odd: pa.Table, need: Need, places: Places) -> None:
     """Add what can only be judged at an as_of day to the counts of as_of days and lines."""
     there, before = _plain(odd["as_of_day"]), _plain(odd["before"].fill_null(0))
     counts = _plain(odd["segment"]) <= WINDOWS.index(need.days)
     counts &= _first(_plain(odd["before"].is_null()), before, there, need)
-    at = np.searchsorted(days, there[counts])
-    np.add.at(made, (at, _plain(odd["line"])[counts]), _plain(odd["n"])[counts])
+    at = np.searchsorted(places.days, there[counts])
+    np.add.at(made, (at, _plain(odd["line"])[counts] - places.low), _plain(odd["n"])[counts])
 
 
 def _combinations(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -310,12 +310,21 @@ def _plain(column: pa.ChunkedArray) -> np.ndarray:
     return column.to_numpy()
 
 
-def beside(frame: pa.Table, columns: Iterable[Column], chunks: int) -> pa.Table:
-    """A frame's rows with columns beside them, null where a row has no value, in so many chunks, fewer if they are few."""
+def beside(frame: pa.Table, parts: Iterable[tuple[Places, Iterable[Column]]], chunks: int) -> pa.Table:
+    """A frame's rows with columns beside them, null where a row has no value, in so many chunks, fewer if they are few.
+
+    parts: of some of the lines each, all with the same columns.
+    """
     frame = frame.combine_chunks()
+    made: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for places, columns in parts:
+        for name, values, seen in columns:
+            if name not in made:
+                made[name] = np.zeros(frame.num_rows, dtype="int64"), np.zeros(frame.num_rows, dtype=bool)
+            made[name][0][places.rows] = np.where(seen, values, 0)
+            made[name][1][places.rows] = seen
     table = {name: frame[name] for name in frame.column_names}
-    for name, values, seen in columns:
-        values[~seen] = 0
+    for name, (values, seen) in made.items():
         bits = pa.py_buffer(np.packbits(seen, bitorder="little"))
         table[name] = pa.Array.from_buffers(pa.int64(), len(values), [bits, pa.py_buffer(values)])
     whole = pa.table(table)

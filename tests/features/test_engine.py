@@ -45,9 +45,16 @@ placed = st.lists(
 
 
 @how(max_examples=60, deadline=None)
-@given(placed, line_days, st.lists(few_facts, max_size=30), st.lists(odd_records, max_size=8), st.sampled_from([0, 0.5, 9]))
-def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd, wide):
-    """However many of the lines a class has that is added as a whole.
+@given(
+    placed,
+    line_days,
+    st.lists(few_facts, max_size=30),
+    st.lists(odd_records, max_size=8),
+    st.sampled_from([0, 0.5, 9]),
+    st.booleans(),
+)
+def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd, wide, shared):
+    """However many of the lines a class has that is added as a whole, and at once or for some of the lines at a time.
 
     Late facts and void ones, no values, lines that the frame lacks or that have no number, records judged at an as_of."""
     rows = pd.DataFrame(frame, columns=["line", "as_of_day"]).astype({"line": "Int32", "as_of_day": "int32"})
@@ -78,6 +85,7 @@ def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd,
         joined = Engine.with_windows(engine, "by_join", Engine.looked_back(engine, known, [past], snapshots), [past], days)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(inmemory, "_WIDE", wide)
+            patch.setattr(engine, "_memory", 1000 if shared else 2**30)
             added = engine.with_windows("in_memory", engine.looked_back(known, [past], snapshots), [past], days)
         assert dict(added.schema()) == dict(engine.con.table("in_memory").schema()) == dict(joined.schema())
         columns = list(joined.columns)
