@@ -21,7 +21,7 @@ $(STAMP): requirements.lock pyproject.toml
 		echo "make: or name another Python: make PYTHON=/path/to/python3" >&2; exit 1; fi
 	@echo "[1/3] environment .venv ($(PYTHON))"
 	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --clear .venv; fi
-	@echo "[2/3] packages of requirements.lock, checked by hash: about 210, 1.7 GB on disk, some minutes the first time"
+	@echo "[2/3] packages of requirements.lock, checked by hash: about 210, 2.4 GB on disk, some minutes the first time"
 	$(PIP) install --no-deps --require-hashes -r requirements.lock
 	@echo "[3/3] bancast itself"
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
