@@ -144,9 +144,8 @@ class DuckEngine(Engine):
 
     def store(self, name: str, expr: ir.Table) -> ir.Table:
         """Runs an expression once and returns the table of its rows."""
-        columns = ", ".join(column.sql("duckdb") for column in expr.schema().to_sqlglot_column_defs("duckdb"))
         # Types as the expression says, not as DuckDB widens sums.
-        self._run(f'create or replace temp table "{name}" ({columns})')
+        self._run(_empty(name, expr.schema()))
         self._run(f'insert into "{name}" {self._sql(expr)}')
         return self._shaped(name, expr.schema())
 
@@ -234,7 +233,7 @@ class DuckEngine(Engine):
     def _shares(self, work: Work) -> int:
         """In how many shares the lines' windows are added up, so that what is read for one fits into the memory meant for it."""
         sizes = [0]
-        for rows in (table for part, table in work.items() if part != "frame"):
+        for rows in (table for part, table in work.items() if part.endswith(("sums", "facts"))):
             counted = self.con.con.execute(f'select count(*) from "{rows.op().name}"').fetchone()
             sizes.append(counted[0] * max(_FACT_BYTES, 8 * len(rows.columns)))
         return max(1, ceil(max(sizes) / (self._memory * _READ_SHARE)))
@@ -338,12 +337,16 @@ class DuckEngine(Engine):
 
     def _take(self, name: str, columns: Mapping[str, str], rows: pa.Table) -> None:
         """Makes a table of Arrow's rows."""
-        schema = ibis.schema(dict(columns))
-        kinds = ", ".join(column.sql("duckdb") for column in schema.to_sqlglot_column_defs("duckdb"))
-        self.con.raw_sql(f'create or replace temp table "{name}" ({kinds})')
+        self.con.raw_sql(_empty(name, ibis.schema(dict(columns))))
         self.con.con.register("taken", rows.select(list(columns)))
         self.con.raw_sql(f'insert into "{name}" from taken')
         self.con.con.unregister("taken")
+
+
+def _empty(name: str, schema: ibis.Schema) -> str:
+    """The statement that makes a table without rows."""
+    columns = ", ".join(column.sql("duckdb") for column in schema.to_sqlglot_column_defs("duckdb"))
+    return f'create or replace temp table "{name}" ({columns})'
 
 
 def own_folder(prefix: str, scratch: Path | None) -> Path:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from math import prod
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.arrays import begins, packed, plain
 from features.feature import LONGEST, WINDOWS, Need, Presence
 
 _LEAST_ROWS = 2_500
@@ -77,7 +77,7 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int) -
     facts: line, day, since, until and an int64 column a measure.
     """
     facts = places.known(facts)
-    line, day, since, until = (_plain(facts[name]) for name in ("line", "day", "since", "until"))
+    line, day, since, until = (plain(facts[name]) for name in ("line", "day", "since", "until"))
     last = places.days[-1]  # whatever comes after it is all the same
     since, until = np.minimum(since, last), np.minimum(until, last)
     (first, lag, rest), found = _combinations(day, since - day, until - since)
@@ -90,8 +90,8 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int) -
         adder = groups.adder(np.maximum, _LEAST) if peak else groups.adder(np.add, 0)
         for name in names:
             own = {need.days: need for need in needs if need.what.name == name and (need.how == "peak") == peak}
-            values = adder.windows(_plain(facts[name].fill_null(adder.none)), own)
-            seen = groups.seen if not facts[name].null_count else groups.met(_plain(facts[name].is_valid()), own)
+            values = adder.windows(plain(facts[name].fill_null(adder.none)), own)
+            seen = groups.seen if not facts[name].null_count else groups.met(plain(facts[name].is_valid()), own)
             made += [(need.column, values[days], seen[days]) for days, need in own.items()]
         return made
 
@@ -113,7 +113,7 @@ class _Groups:
         self.places = places
         self.order = np.argsort(key, kind="stable")
         key = key[self.order]
-        self.starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
+        self.starts = begins(key)
         of, self.lines = np.divmod(key[self.starts], np.int64(max(1, places.lines)))
         sizes = np.bincount(of, minlength=len(at))
         ends = np.cumsum(sizes)
@@ -194,8 +194,8 @@ def counts(
     of what can only be judged there. columns: in the order of their numbers `what`.
     """
     facts, odd = places.known(facts), places.known(odd)
-    what, line, day, since = (_plain(facts[name]) for name in ("what", "line", "day", "since"))
-    age = np.where(_plain(facts["before"].is_valid()), day - _plain(facts["before"].fill_null(0)), 0)
+    what, line, day, since = (plain(facts[name]) for name in ("what", "line", "day", "since"))
+    age = np.where(plain(facts["before"].is_valid()), day - plain(facts["before"].fill_null(0)), 0)
     kinds, found = _combinations(what, day, np.minimum(since, places.days[-1]) - day, age)
     asked = [(need, columns.index(need.what.column)) for need in needs if isinstance(need.what, Presence)]
     at, inside = _inside(kinds, asked, places)
@@ -206,7 +206,7 @@ def counts(
     sizes = np.bincount(mine, minlength=len(at))
     ends = np.cumsum(sizes)
     wide = sizes > _WIDE * places.lines
-    line, n = line[order] - places.low, _plain(facts["n"])[order]
+    line, n = line[order] - places.low, plain(facts["n"])[order]
     rest = np.flatnonzero(~np.repeat(wide, sizes))
     rest_of = np.repeat(np.arange(len(at)), sizes)[rest]
 
@@ -220,11 +220,12 @@ def counts(
             total = np.bincount(line[part], weights=n[part], minlength=places.lines).astype("int64")
             for place, further in np.argwhere(inside[kind, own]):
                 made[place, at[kind] + further] += total
+        judged = odd.filter(pc.equal(odd["what"], number))
         for by_day, place in zip(made, own, strict=True):
             for further in range(inside.shape[2]):
                 few = inside[rest_of, place, further]
                 np.add.at(by_day, (at[rest_of[few]] + further, line[rest[few]]), n[rest[few]])
-            _add_odd(by_day, odd.filter(pc.equal(odd["what"], number)), asked[place][0], places)
+            _add_odd(by_day, judged, asked[place][0], places)
         found = [places.rows_of(by_day.reshape(-1)) for by_day in made]
         return [(asked[place][0].column, values, values > 0) for place, values in zip(own, found, strict=True)]
 
@@ -253,38 +254,25 @@ def _first(new: np.ndarray, before: np.ndarray, days: np.ndarray, need: Need) ->
 
 def _add_odd(made: np.ndarray, odd: pa.Table, need: Need, places: Places) -> None:
     """Add what can only be judged at an as_of day to the counts of as_of days and lines."""
-    there, before = _plain(odd["as_of_day"]), _plain(odd["before"].fill_null(0))
-    counts = _plain(odd["segment"]) <= WINDOWS.index(need.days)
-    counts &= _first(_plain(odd["before"].is_null()), before, there, need)
+    there, before = plain(odd["as_of_day"]), plain(odd["before"].fill_null(0))
+    counts = plain(odd["segment"]) <= WINDOWS.index(need.days)
+    counts &= _first(plain(odd["before"].is_null()), before, there, need)
     at = np.searchsorted(places.days, there[counts])
-    np.add.at(made, (at, _plain(odd["line"])[counts] - places.low), _plain(odd["n"])[counts])
+    np.add.at(made, (at, plain(odd["line"])[counts] - places.low), plain(odd["n"])[counts])
 
 
 def _combinations(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """The combinations of values that rows have, a column each, and which of them each row has."""
-    lows = [int(values.min()) if len(values) else 0 for values in columns]
-    widths = [int(values.max()) - low + 1 if len(values) else 1 for values, low in zip(columns, lows, strict=True)]
-    size = prod(widths)
-    if size >= 2**62:
-        raise OverflowError("days that lie too far apart")
-    code = np.zeros(len(columns[0]), dtype="int32" if size < 2**31 else "int64")
-    for values, low, width in zip(columns, lows, widths, strict=True):
-        code *= code.dtype.type(width)
-        code += values if not low else values - values.dtype.type(low)
-    if size <= _TABLED:
-        there = np.zeros(size, dtype=bool)
-        there[code] = True
-        kinds = np.flatnonzero(there)
-        number = np.zeros(size, dtype="int32")
-        number[kinds] = np.arange(len(kinds))
-        found = number[code]
+    code = packed(columns)
+    if (size := int(code.max(initial=-1)) + 1) <= _TABLED:
+        table = np.full(size, -1, dtype="int32")
+        table[code] = np.arange(len(code), dtype="int32")
+        rows = table[table >= 0]
+        table[code[rows]] = np.arange(len(rows), dtype="int32")
+        found = table[code]
     else:
-        kinds, found = np.unique(code, return_inverse=True)
-    parts = []
-    for low, width in zip(reversed(lows), reversed(widths), strict=True):
-        parts.append(kinds % width + low)
-        kinds = kinds // width
-    return parts[::-1], found
+        _, rows, found = np.unique(code, return_index=True, return_inverse=True)
+    return [values[rows] for values in columns], found
 
 
 def _alike(at: np.ndarray, told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -303,11 +291,6 @@ def _each(work: Callable, items: Iterable, threads: int) -> Iterator:
     with ThreadPoolExecutor(threads) as pool:
         for made in pool.map(work, items):
             yield from made
-
-
-def _plain(column: pa.ChunkedArray) -> np.ndarray:
-    """The values of a column without nulls."""
-    return column.to_numpy()
 
 
 def beside(frame: pa.Table, parts: Iterable[tuple[Places, Iterable[Column]]], chunks: int) -> pa.Table:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from math import prod
 from typing import Any
 
 import numba
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numba import types
 
+from features.arrays import begins, packed, plain
 from features.feature import LONGEST
 from features.tallies import FIGURES
 
@@ -123,13 +123,12 @@ class _Runs:
     """Rows in groups of one key: they mostly lie together already, so that only runs of them are put in order."""
 
     def __init__(self, key: np.ndarray):
-        begins = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
-        ends = np.append(begins[1:], len(key))[: len(begins)]
-        found = key[begins]
-        order = np.argsort(found, kind="stable")
-        found = found[order]
-        self.begins, self.ends = begins[order], ends[order]
-        starts = np.flatnonzero(np.append(True, found[1:] != found[:-1])[: len(found)])
+        runs = begins(key)
+        ends = np.append(runs[1:], len(key))[: len(runs)]
+        order = np.argsort(key[runs], kind="stable")
+        self.begins, self.ends = runs[order], ends[order]
+        found = key[self.begins]
+        starts = begins(found)
         self.groups = np.append(starts, len(found))
         self.first = self.begins[starts]
         """A row of each group."""
@@ -153,8 +152,8 @@ def tally(events: pa.Table, threads: int, keys: Sequence[str], tallies: Sequence
     columns = [f"{name}_{part}" for name, of, _ in tallies for part in (("value", "of") if of else ("value",))]
     with ThreadPoolExecutor(threads) as pool:
         read = pool.map(lambda column: _values(events[column]), columns)
-        held = [_plain(events[key]) for key in keys]
-        runs = _Runs(_packed(held))
+        held = [plain(events[key]) for key in keys]
+        runs = _Runs(packed(held))
         values = dict(zip(columns, read, strict=True))
         found = {key: pa.array(column[runs.first]) for key, column in zip(keys, held, strict=True)}
         for name, of, often in tallies:
@@ -263,9 +262,9 @@ def meet(records: pa.Table, threads: int, columns: int) -> list[pa.Table]:
     records: line, day, known_day (int32), gone_day (int32 or null), value (int64), asked.
     """
     with ThreadPoolExecutor(threads) as pool:
-        gone = pool.submit(lambda: _plain(records["gone_day"].is_valid()))
+        gone = pool.submit(lambda: plain(records["gone_day"].is_valid()))
         lines, day, known, value, asked = pool.map(
-            lambda name: _plain(records[name].cast("int64") if name == "value" else records[name]),
+            lambda name: plain(records[name].cast("int64") if name == "value" else records[name]),
             ("line", "day", "known_day", "value", "asked"),
         )
         runs = _Runs(lines)
@@ -298,25 +297,6 @@ def run(kernel: str, rows: pa.Table, threads: int, options: Mapping[str, Any]) -
     return kernels[kernel](rows, threads, **options)
 
 
-def _packed(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """One number for the values of several columns, in their order."""
-    widths = [int(values.max(initial=0)) - int(values.min(initial=0)) + 1 for values in columns]
-    if prod(widths) >= 2**63:  # rows have far fewer values than that
-        columns = [np.unique(values, return_inverse=True)[1] for values in columns]
-        widths = [len(columns[0]) + 1] * len(columns)
-    code = np.zeros(len(columns[0]), dtype="int64")
-    for values, width in zip(columns, widths, strict=True):
-        code *= width
-        code += values
-        code -= int(values.min(initial=0))
-    return code
-
-
-def _plain(column: pa.ChunkedArray) -> np.ndarray:
-    """The values of a column without nulls."""
-    return column.to_numpy()
-
-
 def _values(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """The integers of a column, and where there are any."""
-    return _plain(column.cast("int64").fill_null(0)), _plain(column.is_valid())
+    return plain(column.cast("int64").fill_null(0)), plain(column.is_valid())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import zip_longest
@@ -189,11 +189,9 @@ class _FiledDays(Days):
         self._engine, self._lake, self._settings, self._kept, self._progress = engine, lake, settings, kept, progress
         self.kinds = kinds
         self._days = {source: lake.days(source) for source in BIG}
-        first, last = min(as_of) - LONGEST, max(as_of) - 1
         with ThreadPoolExecutor(1) as aside, kept.locked():
-            # The holidays of all countries are loaded before those of one are known: meanwhile the engine is at work.
-            self._calendar = aside.submit(calendar, range(first - LONGEST, last + 1), settings.country)
-            self._refresh(as_of)
+            self._refresh(as_of, aside)
+        first, last = min(as_of) - LONGEST, max(as_of) - 1
         place = self.place("complaints", "days")
         self._complaints = _complaints(engine, lake, kinds["complaints"], self.numbers, first, last, place)
 
@@ -211,7 +209,7 @@ class _FiledDays(Days):
             return None
         return self._engine.view(f"{source}_{part}", _within(self._engine.load(f"{source}_{part}_kept", paths), first, last))
 
-    def _refresh(self, as_of: Sequence[int]) -> None:
+    def _refresh(self, as_of: Sequence[int], aside: Executor) -> None:
         """Work out what is missing: first the days by themselves, then when what they met was met before."""
         settings = self._settings
         keys = {source: self._keys(source) for source in BIG}
@@ -227,6 +225,8 @@ class _FiledDays(Days):
             changed = self._judged_otherwise(lines, sorted(further.intersection(self._kept.days("calls"))))
             missing["calls"] = sorted({*missing["calls"], *changed})
             if missing["calls"]:
+                # The holidays of all countries are loaded before those of one are known: meanwhile the engine is at work.
+                self._calendar = aside.submit(calendar, missing["calls"], settings.country)
                 hours = settings.features
                 place = self.place("around", hours.permitted_from, hours.permitted_to)
                 self._around = Surroundings(self._engine, self._lake, settings, lines, min(further), max(as_of) - 1, place)
