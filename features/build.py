@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import ibis
 import ibis.expr.types as ir
@@ -14,6 +17,7 @@ import pyarrow as pa
 from data_schemas.clock import Clock, day_date
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
+from features.carried import Carried, Held
 from features.catalogue import CATALOGUE
 from features.context import Standing, context, eligible, standing
 from features.engine import Engine, Work, open_engine
@@ -30,6 +34,7 @@ SOURCES = ("calls", "complaints", "messages")
 _DAYS_SHARE = 0.6
 """Share of the time that goes into the days when all of them are worked out."""
 Progress = Callable[[str, float], None]
+T = TypeVar("T")
 
 
 def build_features(
@@ -89,10 +94,12 @@ def batches_in(
             here = engine.frame(eligible(tables.lines, engine.rows("snapshots", _as_of(wanted)), clock))
             most = int(engine.batch_rows * settings.memory_gb)
             batches = _batches(wanted, dict(zip(here["as_of_day"], here["lines"], strict=True)), most)
+        several = len(batches) > 1
+        carried = engine.carried(wanted, int(engine.scalar(past.numbers.count()))) if several else None  # type: ignore[call-overload]
         for number, batch in enumerate(batches):
             tell("windows and formulas", _DAYS_SHARE + (1 - _DAYS_SHARE) * number / len(batches))
             # Nothing here holds on to a part, nor to what it is made of, while the next one is made.
-            yield _part(engine, past, tables, clock, asked, batch)
+            yield _part(engine, past, tables, clock, asked, batch, carried)
     tell("done", 1.0)
 
 
@@ -108,10 +115,12 @@ class _Asked:
         self.ours = all(id(feature) in known for feature in catalogue)
 
 
-def _part(engine: Engine, past: Days, tables: Standing, clock: Clock, asked: _Asked, batch: list[int]) -> pd.DataFrame:
-    """The rows of some as_of days."""
+def _part(
+    engine: Engine, past: Days, tables: Standing, clock: Clock, asked: _Asked, batch: list[int], carried: Carried | None
+) -> pd.DataFrame:
+    """The rows of some as_of days. carried: what parts hand on to each other."""
     snapshots = engine.rows("snapshots", _as_of(batch))
-    seen = _look_back(past, batch, asked.needs)
+    seen = _look_back(past, batch, asked.needs, carried)
     made_of = (shifts(clock), asked.names)
     there = [(one.source, one.tiles is not None, one.met is not None) for one in seen]
 
@@ -122,7 +131,7 @@ def _part(engine: Engine, past: Days, tables: Standing, clock: Clock, asked: _As
     def windows() -> Work:
         return engine.looked_back(context(engine, tables, clock, snapshots, past.numbers, asked.reads), seen, snapshots)
 
-    table = engine.with_windows("windows_of_lines", run("windows", windows), seen, batch)
+    table = engine.with_windows("windows_of_lines", run("windows", windows), seen, batch, carried)
     engine.drop("context")
     rows = run("formulas", lambda: {"rows": _formulas(engine, table, asked.needs, asked.catalogue)})["rows"]
     values = engine.arrow(rows)
@@ -147,14 +156,25 @@ def _batches(days: list[int], rows: dict[int, int], most: int) -> list[list[int]
     return batches
 
 
-def _look_back(past: Days, batch: list[int], needs: Sequence[Need]) -> list[Lookback]:
-    """What a batch looks back on, by event table."""
+def _look_back(past: Days, batch: list[int], needs: Sequence[Need], carried: Carried | None) -> list[Lookback]:
+    """What a batch looks back on and earlier ones have not handed on, by event table."""
     first, last = batch[0] - LONGEST, batch[-1] - 1
+
+    def read(held: Held | None, days: Callable[[int], T | None]) -> T | None:
+        """Rows from the first day on that are not held, which `days` gives."""
+        found = days(held.since(first) if held else first)
+        if found is None and held:
+            held.forget()
+            found = days(first)
+        return found
+
     found = []
     for source in SOURCES:
-        own = [need for need in needs if need.what.source == source]
-        tiles, met = past.tiles(source, first, last), past.met(source, first, last)
-        found.append(Lookback(source, own, tiles, met, past.kinds[source].columns))
+        own = Lookback(source, [need for need in needs if need.what.source == source], None, None, past.kinds[source].columns)
+        sums, facts = (carried.of(own.part(name)) if carried else None for name in ("sums", "facts"))
+        tiles = read(sums, partial(past.tiles, source, last=last))
+        met = read(facts, partial(past.met, source, first, last))
+        found.append(replace(own, tiles=tiles, met=met))
     return found
 
 

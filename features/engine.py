@@ -23,6 +23,7 @@ from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from data_schemas.sources import file_list, text
 from features import inmemory
+from features.carried import Carried
 from features.lookback import Lookback
 from features.presence import by_joins, marked
 from features.programs import Place, Program, Step
@@ -37,6 +38,8 @@ _FACT_BYTES = 60
 """What a fact takes while it is counted, at the least."""
 _READ_SHARE = 0.25
 """Share of the memory for what windows are added up from."""
+_CARRIED_SHARE = 0.25
+"""Share of the memory, for each kind of facts, for what one part of a table hands on to the next."""
 
 
 class Engine:
@@ -105,10 +108,16 @@ class Engine:
         parts = [part for one in past for part in one.windows(self, snapshots)]
         return {"frame": frame, **{f"part {number}": part for number, part in enumerate(parts)}}
 
-    def with_windows(self, name: str, work: Work, past: Sequence[Lookback], days: Sequence[int]) -> ir.Table:
+    def carried(self, days: Sequence[int], lines: int) -> Carried | None:
+        """What parts of a table at these as_of days hand on to each other; None: nothing. lines: how many have a number."""
+        return None
+
+    def with_windows(
+        self, name: str, work: Work, past: Sequence[Lookback], days: Sequence[int], carried: Carried | None = None
+    ) -> ir.Table:
         """Stores a frame with all windows that are needed beside it, a column each, null where there was nothing.
 
-        work: from `looked_back`. days: the as_of days of the frame.
+        work: from `looked_back`. days: the as_of days of the frame. carried: what earlier parts handed on, and this one will.
         """
         frame, *parts = work.values()
         stored = [(self.store(f"{name}_{number}", part), _AT) for number, part in enumerate(parts)]
@@ -211,18 +220,27 @@ class DuckEngine(Engine):
 
     def looked_back(self, frame: ir.Table, past: Sequence[Lookback], snapshots: ir.Table) -> Work:
         """Rows as they are kept."""
-        rows = {f"{one.source} {part}": table for one in past for part, table in one.rows(self, snapshots).items()}
+        rows = {one.part(name): table for one in past for name, table in one.rows(self, snapshots).items()}
         return {"frame": frame, **rows}
 
-    def with_windows(self, name: str, work: Work, past: Sequence[Lookback], days: Sequence[int]) -> ir.Table:
+    def carried(self, days: Sequence[int], lines: int) -> Carried:
+        """Facts that were added up."""
+        return Carried(days, lines, self._memory * _CARRIED_SHARE)
+
+    def with_windows(
+        self, name: str, work: Work, past: Sequence[Lookback], days: Sequence[int], carried: Carried | None = None
+    ) -> ir.Table:
         """In memory and not in a table: sums by numpy take a third of the time, and hundreds of columns need no writing down."""
         frame = self.arrow(work["frame"])
         line, as_of_day = frame["line"].fill_null(-1).to_numpy(), frame["as_of_day"].to_numpy()
-        lines, shares = int(line.max(initial=-1)) + 1, self._shares(work)
+        lines, shares = carried.lines if carried else int(line.max(initial=-1)) + 1, self._shares(work)
         ends = [lines * part // shares for part in range(shares + 1)]
-        places = [inmemory.Places(line, as_of_day, days, low, high) for low, high in pairwise(ends)]
-        parts = ((own, self._windows(work, past, own, shares)) for own in places)
+        asked = carried.days if carried else None
+        places = [inmemory.Places(line, as_of_day, days, low, high, asked) for low, high in pairwise(ends)]
+        parts = ((own, self._windows(work, past, own, shares, carried)) for own in places)
         table = inmemory.beside(frame, parts, 4 * self._threads)
+        if carried:
+            carried.turn(max(days))
         shape = {**work["frame"].schema(), **dict.fromkeys(table.column_names[frame.num_columns :], "int64")}
         self.con.con.register(name, table)
         self._in_memory.add(name)
@@ -238,7 +256,9 @@ class DuckEngine(Engine):
             sizes.append(counted[0] * max(_FACT_BYTES, 8 * len(rows.columns)))
         return max(1, ceil(max(sizes) / (self._memory * _READ_SHARE)))
 
-    def _windows(self, work: Work, past: Sequence[Lookback], places: inmemory.Places, shares: int) -> Iterator[inmemory.Column]:
+    def _windows(
+        self, work: Work, past: Sequence[Lookback], places: inmemory.Places, shares: int, carried: Carried | None
+    ) -> Iterator[inmemory.Column]:
         """The windows of each event table, whose rows are in memory no longer than they are read."""
 
         def read(part: str) -> pa.Table:
@@ -247,12 +267,13 @@ class DuckEngine(Engine):
 
         for one in past:
             if one.sums:
-                facts = read(f"{one.source} sums")
-                yield from inmemory.sums(facts, one.sums, places, self._threads)
+                facts, held = read(one.part("sums")), carried.of(one.part("sums")) if carried else None
+                yield from inmemory.sums(facts, one.sums, places, self._threads, held)
                 del facts
             if one.counts:
-                facts, odd = read(f"{one.source} facts"), read(f"{one.source} odd")
-                yield from inmemory.counts(facts, odd, one.counts, one.columns, places, self._threads)
+                facts, odd = read(one.part("facts")), read(one.part("odd"))
+                held = carried.of(one.part("facts")) if carried else None
+                yield from inmemory.counts(facts, odd, one.counts, one.columns, places, self._threads, held)
                 del facts, odd
 
     def again(self, key: object, work: Callable[[], Work], place: Place | None = None) -> Work:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrays import begins, packed, plain
+from features.carried import Block, Held
 from features.feature import LONGEST, WINDOWS, Need, Presence
 
 _LEAST_ROWS = 2_500
@@ -28,22 +30,39 @@ _LEAST = np.iinfo("int64").min
 class Places:
     """Where windows go: the rows of a frame, each of a line at an as_of day, for the lines from `low` to `high` (exclusive).
 
-    line: the small number of each row's line; negative: it has none, and no windows. as_of_day: of the days given.
+    line: the small number of each row's line; negative: it has none, and no windows. as_of_day: of the days given. asked: the
+    as_of days of all parts of the table, these among them; None: there are no others.
     """
 
-    def __init__(self, line: np.ndarray, as_of_day: np.ndarray, days: Sequence[int], low: int, high: int):
+    def __init__(
+        self,
+        line: np.ndarray,
+        as_of_day: np.ndarray,
+        days: Sequence[int],
+        low: int,
+        high: int,
+        asked: Sequence[int] | None = None,
+    ):
         self.days = np.array(sorted(days), dtype="int32")
+        self.asked = np.array(sorted(asked), dtype="int32") if asked is not None else self.days
+        self.from_place = int(np.searchsorted(self.asked, self.days[0]))
+        """Of the first of these days among all that are asked for."""
         self.low, self.high = low, high
         self.lines = high - low
         self.rows = np.flatnonzero((line >= low) & (line < high))
         """Which rows of the frame these are: a column of windows has a value for each of them."""
         self._at = np.searchsorted(self.days, as_of_day[self.rows]) * self.lines + (line[self.rows] - low)
-        self._within = int((np.searchsorted(self.days, self.days + LONGEST) - np.arange(len(self.days))).max(initial=0))
+        self._within = int((np.searchsorted(self.asked, self.asked + LONGEST) - np.arange(len(self.asked))).max(initial=0))
 
     @property
     def size(self) -> int:
         """as_of days times lines: the length of an array with a value for each."""
         return len(self.days) * self.lines
+
+    @property
+    def last(self) -> int:
+        """The last as_of day that looks back on what these days look back on."""
+        return int(self.asked[np.searchsorted(self.asked, self.days[-1] + LONGEST) - 1])
 
     def known(self, facts: pa.Table) -> pa.Table:
         """Facts of these lines."""
@@ -57,41 +76,50 @@ class Places:
         return values[self._at]
 
     def reached(self, day: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The as_of days that look back on each of some days: the place of the first, and (second axis) which they are, in order.
+        """The as_of days, from these on, that look back on each of some days: the place of the first, and (second axis) which.
 
         The last says which of them there are.
         """
-        first = np.searchsorted(self.days, day, side="right")
+        first = np.maximum(np.searchsorted(self.asked, day, side="right"), self.from_place)
         at = first[:, None] + np.arange(self._within)
-        days = self.days[np.minimum(at, len(self.days) - 1)]
-        return first, days, (at < len(self.days)) & (days <= day[:, None] + LONGEST)
+        days = self.asked[np.minimum(at, len(self.asked) - 1)]
+        return first, days, (at < len(self.asked)) & (days <= day[:, None] + LONGEST)
+
+    def here(self, at: np.ndarray, further: int) -> tuple[np.ndarray, np.ndarray]:
+        """The place among these days of the as_of days so many places after some of all, and which of them are among these."""
+        place = at + further - self.from_place
+        return place, (place >= 0) & (place < len(self.days))
+
+    def later(self, block: Block, counts: np.ndarray) -> np.ndarray:
+        """Which classes of a block as_of days after these look back on. counts: of each class, whether it does on its days."""
+        after = block.at[:, None] + np.arange(counts.shape[1]) >= self.from_place + len(self.days)
+        return np.asarray((counts & after).any(axis=1))
 
 
 Column = tuple[str, np.ndarray, np.ndarray]
 """A name, a value (int64) for each row of some places, and which rows have one."""
 
 
-def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int) -> Iterator[Column]:
+def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, held: Held | None = None) -> Iterator[Column]:
     """The sum or the largest value of each measure over each window before each as_of day; see `windows.window_sums`.
 
-    facts: line, day, since, until and an int64 column a measure.
+    facts: line, day, since, until and an int64 column a measure. held: what earlier parts read; it takes what later ones need.
     """
     facts = places.known(facts)
     line, day, since, until = (plain(facts[name]) for name in ("line", "day", "since", "until"))
-    last = places.days[-1]  # whatever comes after it is all the same
-    since, until = np.minimum(since, last), np.minimum(until, last)
+    since, until = np.minimum(since, places.last), np.minimum(until, places.last)  # whatever comes after it is all the same
     (first, lag, rest), found = _combinations(day, since - day, until - since)
     at, segments = _segments(places, first, first + lag, first + lag + rest)
     one, of = _alike(at, segments)
-    groups = _Groups(of[found] * np.int64(places.lines) + line - places.low, at[one], segments[one], places)
+    groups = _Groups(line, of[found], at[one], segments[one], places, held)
 
     def worked_out(peak: bool, names: Sequence[str]) -> list[Column]:
         made: list[Column] = []
         adder = groups.adder(np.maximum, _LEAST) if peak else groups.adder(np.add, 0)
         for name in names:
             own = {need.days: need for need in needs if need.what.name == name and (need.how == "peak") == peak}
-            values = adder.windows(plain(facts[name].fill_null(adder.none)), own)
-            seen = groups.seen if not facts[name].null_count else groups.met(plain(facts[name].is_valid()), own)
+            values = adder.windows(f"{name} {peak}", plain(facts[name].fill_null(adder.none)), own)
+            seen = groups.met(f"{name} {peak} met", facts[name], own)
             made += [(need.column, values[days], seen[days]) for days, need in own.items()]
         return made
 
@@ -100,47 +128,87 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int) -
         names = sorted({need.what.name for need in needs if (need.how == "peak") == peak})
         work += [(peak, names[number::threads]) for number in range(threads) if names[number::threads]]
     yield from _each(lambda part: worked_out(*part), work, threads)
+    if held is not None:
+        groups.hand_on(held)
+
+
+class _Placed:
+    """Where the facts of a block are added up: those of one class and line stand for themselves.
+
+    wide: classes of many lines, which are added as a whole: the place of the as_of day, the segment, and the class. parts: their
+    facts. ones: by segment, the places of as_of days and lines, and the facts that are added there one by one.
+    """
+
+    def __init__(self, block: Block, places: Places):
+        self.block = block
+        self.line = block.line - places.low
+        sizes = np.bincount(block.of, minlength=len(block.at))
+        ends = np.cumsum(sizes)
+        counts = block.counts
+        wide = (sizes > _WIDE * places.lines) & (counts >= 0).any(axis=1)
+        self.parts = {int(one): slice(ends[one] - sizes[one], ends[one]) for one in np.flatnonzero(wide)}
+        self.wide: list[tuple[int, int, int]] = []
+        self.ones: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in WINDOWS]
+        rest = np.flatnonzero(~wide[block.of])
+        rest_of = block.of[rest]
+        for further in range(counts.shape[1] if len(counts) else 0):
+            place, here = places.here(block.at, further)
+            for one in np.flatnonzero(here & wide & (counts[:, further] >= 0)):
+                self.wide.append((int(place[one]), int(counts[one, further]), int(one)))
+            for number in range(len(WINDOWS)) if len(rest) else ():
+                own = (here & (counts[:, further] == number))[rest_of]
+                if own.any():
+                    self.ones[number].append((place[rest_of[own]] * places.lines + self.line[rest[own]], rest[own]))
+        self.wide.sort()
 
 
 class _Groups:
-    """Facts in the order of their class and line: those of one class and line are a group.
+    """Facts in the order of their class and line: those of one class and line are a group. Beside them those held before.
 
-    key: the class and the line of each fact, as one number. at, segments: of each class the place of the first as_of day that
-    looks back on it, and (second axis) in which segment its facts are there and on those after it, -1 where they don't count.
+    line, of: of each fact the line and the class. at, segments: of each class the place of the first as_of day that looks back on
+    it, and (second axis) in which segment its facts are there and on those after it, -1 where they don't count.
     """
 
-    def __init__(self, key: np.ndarray, at: np.ndarray, segments: np.ndarray, places: Places):
+    def __init__(self, line: np.ndarray, of: np.ndarray, at: np.ndarray, segments: np.ndarray, places: Places, held: Held | None):
         self.places = places
+        key = of * np.int64(places.lines) + line - places.low
         self.order = np.argsort(key, kind="stable")
         key = key[self.order]
         self.starts = begins(key)
-        of, self.lines = np.divmod(key[self.starts], np.int64(max(1, places.lines)))
-        sizes = np.bincount(of, minlength=len(at))
-        ends = np.cumsum(sizes)
-        wide = (sizes > _WIDE * places.lines) & (segments >= 0).any(axis=1)
-        self.parts = {int(one): slice(ends[one] - sizes[one], ends[one]) for one in np.flatnonzero(wide)}
-        self.wide: list[tuple[int, int, int]] = []
-        """Classes that are added as a whole: the place of the as_of day, the segment, and the class."""
-        self.ones: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in WINDOWS]
-        """By segment: places of as_of days and lines, and the groups that are added there one by one."""
-        rest = np.flatnonzero(~wide[of])
-        for number in range(len(WINDOWS)):
-            for further in range(segments.shape[1] if len(segments) else 0):
-                counts = segments[:, further] == number
-                self.wide += [(int(at[one]) + further, number, int(one)) for one in np.flatnonzero(counts & wide)]
-                own = rest[counts[of[rest]]]
-                if len(own):
-                    self.ones[number].append(((at[of[own]] + further) * places.lines + self.lines[own], own))
-        self.wide.sort()
-        self.seen = self.met(np.ones(len(key), dtype=bool), WINDOWS)
+        group_of, lines = np.divmod(key[self.starts], np.int64(max(1, places.lines)))
+        own = Block(places.low, places.high, (lines + places.low).astype("int32"), group_of.astype("int32"), at, segments)
+        self.earlier = held.of_lines(places.low, places.high) if held is not None else []
+        self.placed = [_Placed(block, places) for block in (*self.earlier, own)]
+        later = places.later(own, segments >= 0)
+        self._rows = np.flatnonzero(later[own.of])
+        self._next = own.after(later)
+        """What is handed on of the facts that were read now: its columns come as they are added up."""
+        self._all = [np.ones(len(placed.line), dtype=bool) for placed in self.placed]
+        self._met = _Adder(self, np.logical_or, 0, "bool").windows_of(self._all, WINDOWS)
 
     def adder(self, add: np.ufunc, none: int) -> _Adder:
         """What adds columns of facts up, one after the other."""
         return _Adder(self, add, none, "int64")
 
-    def met(self, there: np.ndarray, windows: Iterable[int]) -> dict[int, np.ndarray]:
-        """Whether a line has any value in each window."""
-        return _Adder(self, np.logical_or, 0, "bool").windows(there, windows)
+    def met(self, name: str, column: pa.ChunkedArray, windows: Iterable[int]) -> dict[int, np.ndarray]:
+        """Whether a line has any value of a column in each window. name: by which that is held, where some have none."""
+        if not column.null_count and not any(name in block.values for block in self.earlier):
+            return self._met
+        adder = _Adder(self, np.logical_or, 0, "bool")
+        earlier = [block.values.get(name, every) for block, every in zip(self.earlier, self._all, strict=False)]
+        return adder.windows_of([*earlier, self.keep(name, adder.added(plain(column.is_valid())))], windows)
+
+    def keep(self, name: str, values: np.ndarray) -> np.ndarray:
+        """The values of a column, which later parts look back on, too."""
+        if len(self._rows):
+            self._next.values[name] = values[self._rows]
+        return values
+
+    def hand_on(self, held: Held) -> None:
+        """Leave what later parts look back on."""
+        for block in self.earlier:
+            held.keep(block.after(self.places.later(block, block.counts >= 0)))
+        held.keep(self._next)
 
 
 class _Adder:
@@ -150,29 +218,41 @@ class _Adder:
         self.none = none
         self._groups, self._add, self._dtype = groups, add, dtype
         self._sorted = np.empty(len(groups.order), dtype=dtype)
-        self._held = np.empty(len(groups.starts), dtype=dtype)
-        self._whole = {one: np.full(groups.places.lines, none, dtype) for one in groups.parts}
+        lines = groups.places.lines
+        self._whole = [{one: np.full(lines, none, dtype) for one in placed.parts} for placed in groups.placed]
 
-    def windows(self, values: np.ndarray, windows: Iterable[int]) -> dict[int, np.ndarray]:
-        """By length of window, the value of each row."""
-        groups, places, add = self._groups, self._groups.places, self._add
-        if len(groups.starts):
-            values.take(groups.order, out=self._sorted, mode="clip")  # "raise" would copy it once more
-            add.reduceat(self._sorted, groups.starts, out=self._held)
-        for one, part in groups.parts.items():
-            self._whole[one][groups.lines[part]] = self._held[part]
+    def windows(self, name: str, values: np.ndarray, windows: Iterable[int]) -> dict[int, np.ndarray]:
+        """By length of window, the value of each row. name: by which the column is held."""
+        earlier = [block.values[name] for block in self._groups.earlier]
+        return self.windows_of([*earlier, self._groups.keep(name, self.added(values))], windows)
+
+    def windows_of(self, every: Sequence[np.ndarray], windows: Iterable[int]) -> dict[int, np.ndarray]:
+        """The same of the values of each block's groups."""
+        placed, places, add = self._groups.placed, self._groups.places, self._add
+        parts = list(zip(placed, self._whole, every, strict=True))
+        for block, whole, held in parts:
+            for one, part in block.parts.items():
+                whole[one][block.line[part]] = held[part]
         made, wanted = {}, set(windows)
         now = np.full(places.size, self.none, self._dtype)
         by_day = now.reshape(len(places.days), places.lines)
         for number, days in enumerate(WINDOWS):
-            for at, segment, one in groups.wide:
-                if segment == number:
-                    add(by_day[at], self._whole[one], out=by_day[at])
-            for where, own in groups.ones[number]:
-                add.at(now, where, self._held[own])
+            for block, whole, held in parts:
+                for at, segment, one in block.wide:
+                    if segment == number:
+                        add(by_day[at], whole[one], out=by_day[at])
+                for where, own in block.ones[number]:
+                    add.at(now, where, held[own])
             if days in wanted:
                 made[days] = places.rows_of(now)
         return made
+
+    def added(self, values: np.ndarray) -> np.ndarray:
+        """The value of each group of the facts that were read now."""
+        if not len(values):
+            return values.astype(self._dtype)
+        values.take(self._groups.order, out=self._sorted, mode="clip")  # "raise" would copy it once more
+        return self._add.reduceat(self._sorted, self._groups.starts)
 
 
 def _segments(places: Places, day: np.ndarray, since: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,50 +266,103 @@ def _segments(places: Places, day: np.ndarray, since: np.ndarray, until: np.ndar
 
 
 def counts(
-    facts: pa.Table, odd: pa.Table, needs: Sequence[Need], columns: Sequence[str], places: Places, threads: int
+    facts: pa.Table,
+    odd: pa.Table,
+    needs: Sequence[Need],
+    columns: Sequence[str],
+    places: Places,
+    threads: int,
+    held: Held | None = None,
 ) -> Iterator[Column]:
     """How many values each line met, or freshly met, in windows before each as_of day; see `presence.window_counts`.
 
     facts: what, line, day, since, before (null: not in the 28 days before), n. odd: what, line, as_of_day, segment, before, n,
-    of what can only be judged there. columns: in the order of their numbers `what`.
+    of what can only be judged there. columns: in the order of their numbers `what`. held: as in `sums`.
     """
     facts, odd = places.known(facts), places.known(odd)
-    what, line, day, since = (plain(facts[name]) for name in ("what", "line", "day", "since"))
-    age = np.where(plain(facts["before"].is_valid()), day - plain(facts["before"].fill_null(0)), 0)
-    kinds, found = _combinations(what, day, np.minimum(since, places.days[-1]) - day, age)
     asked = [(need, columns.index(need.what.column)) for need in needs if isinstance(need.what, Presence)]
-    at, inside = _inside(kinds, asked, places)
-    one, of = _alike(at, inside)
-    at, inside = at[one], inside[one]
-    mine = of.astype("uint16" if len(at) <= 2**16 else "int64")[found]
-    order = np.argsort(mine, kind="stable")
-    sizes = np.bincount(mine, minlength=len(at))
-    ends = np.cumsum(sizes)
-    wide = sizes > _WIDE * places.lines
-    line, n = line[order] - places.low, plain(facts["n"])[order]
-    rest = np.flatnonzero(~np.repeat(wide, sizes))
-    rest_of = np.repeat(np.arange(len(at)), sizes)[rest]
+    blocks = [*(held.of_lines(places.low, places.high) if held is not None else ()), _met(facts, asked, places)]
+    placed = [_Counted(block, places) for block in blocks]
 
     def counted(number: int) -> list[Column]:
         """The needs of one column."""
         own = [place for place, (_, column) in enumerate(asked) if column == number]
         made = np.zeros((len(own), len(places.days), places.lines), dtype="int64")
-        for kind in np.flatnonzero(wide & inside[:, own].any(axis=(1, 2))):
-            part = slice(ends[kind] - sizes[kind], ends[kind])
-            # Counts are far below what a float holds exactly.
-            total = np.bincount(line[part], weights=n[part], minlength=places.lines).astype("int64")
-            for place, further in np.argwhere(inside[kind, own]):
-                made[place, at[kind] + further] += total
+        for part in placed:
+            part.add(own, made)
         judged = odd.filter(pc.equal(odd["what"], number))
         for by_day, place in zip(made, own, strict=True):
-            for further in range(inside.shape[2]):
-                few = inside[rest_of, place, further]
-                np.add.at(by_day, (at[rest_of[few]] + further, line[rest[few]]), n[rest[few]])
             _add_odd(by_day, judged, asked[place][0], places)
         found = [places.rows_of(by_day.reshape(-1)) for by_day in made]
         return [(asked[place][0].column, values, values > 0) for place, values in zip(own, found, strict=True)]
 
     yield from _each(counted, sorted({number for _, number in asked}), threads)
+    if held is not None:
+        for part in placed:
+            for block in part.handed_on():
+                held.keep(block)
+
+
+def _met(facts: pa.Table, asked: Sequence[tuple[Need, int]], places: Places) -> Block:
+    """Facts of values met in the order of their class; those of one count for the same needs (second axis) on the same days."""
+    what, line, day, since = (plain(facts[name]) for name in ("what", "line", "day", "since"))
+    age = np.where(plain(facts["before"].is_valid()), day - plain(facts["before"].fill_null(0)), 0)
+    kinds, found = _combinations(what, day, np.minimum(since, places.last) - day, age)
+    at, inside = _inside(kinds, asked, places)
+    one, of = _alike(at, inside)
+    mine = of.astype("uint16" if len(one) <= 2**16 else "int64")[found]
+    order = np.argsort(mine, kind="stable")
+    return Block(places.low, places.high, line[order], mine[order], at[one], inside[one], {"n": plain(facts["n"])[order]})
+
+
+class _Counted:
+    """Facts of values met, of which classes of many are added as a whole."""
+
+    def __init__(self, block: Block, places: Places):
+        self.block, self._places = block, places
+        self._sizes = np.bincount(block.of, minlength=len(block.at))
+        self._ends = np.cumsum(self._sizes)
+        self._wide = self._sizes > _WIDE * places.lines
+        self._line = block.line - places.low
+        self._rest = np.flatnonzero(~np.repeat(self._wide, self._sizes))
+        self._rest_of = block.of[self._rest]
+
+    def handed_on(self) -> list[Block]:
+        """What later parts look back on: of classes of many one fact a line."""
+        block, later = self.block, self._places.later(self.block, np.asarray(self.block.counts.any(axis=1)))
+        rest = Block(block.low, block.high, block.line[self._rest], self._rest_of, block.at, block.counts)
+        rest.values["n"] = block.values["n"][self._rest]
+        totals = {one: self._total(one) for one in np.flatnonzero(self._wide & later)}
+        there = {one: np.flatnonzero(total) for one, total in totals.items()}
+        if not there:
+            return [rest.after(later)]
+        line = (np.concatenate(list(there.values())) + self._places.low).astype(block.line.dtype)
+        of = np.repeat(list(there), [len(lines) for lines in there.values()])
+        n = np.concatenate([totals[one][lines] for one, lines in there.items()])
+        return [rest.after(later), replace(block, line=line, of=of, values={"n": n}).after(later)]
+
+    def _total(self, one: np.integer) -> np.ndarray:
+        """How many values of a class each line met."""
+        part = slice(self._ends[one] - self._sizes[one], self._ends[one])
+        values = self.block.values["n"][part]
+        # Counts are far below what a float holds exactly.
+        return np.bincount(self._line[part], weights=values, minlength=self._places.lines).astype("int64")
+
+    def add(self, own: Sequence[int], made: np.ndarray) -> None:
+        """Adds them to the counts of some needs, as_of days and lines."""
+        block, places, n = self.block, self._places, self.block.values["n"]
+        here = [places.here(block.at, further) for further in range(block.counts.shape[2])]
+        inside = block.counts[:, own]
+        for kind in np.flatnonzero(self._wide & inside.any(axis=(1, 2))):
+            total = self._total(kind)
+            for place, further in np.argwhere(inside[kind]):
+                day, there = here[further]
+                if there[kind]:
+                    made[place, day[kind]] += total
+        for place in range(len(own)) if len(self._rest) else ():
+            for further, (day, there) in enumerate(here):
+                few = (inside[:, place, further] & there)[self._rest_of]
+                np.add.at(made[place], (day[self._rest_of[few]], self._line[self._rest[few]]), n[self._rest[few]])
 
 
 def _inside(kinds: Sequence[np.ndarray], asked: Sequence[tuple[Need, int]], places: Places) -> tuple[np.ndarray, np.ndarray]:

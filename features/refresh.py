@@ -52,9 +52,12 @@ class Days:
         """The line-days of an event table from `first` to `last`; None where it has no rows then."""
         return self._part(source, "tiles", first, last)
 
-    def met(self, source: str, first: int, last: int) -> tuple[ir.Table, ir.Table] | None:
-        """The values met from `first` to `last`, see `presence.met_before`; None where the table has no rows then."""
-        facts, odd = self._part(source, "facts", first, last), self._part(source, "odd", first, last)
+    def met(self, source: str, first: int, last: int, since: int) -> tuple[ir.Table, ir.Table] | None:
+        """The values met from `first` to `last`, facts alone from `since` on; see `presence.met_before`.
+
+        None where the table has no rows then.
+        """
+        facts, odd = self._part(source, "facts", since, last), self._part(source, "odd", first, last)
         return None if facts is None or odd is None else (facts, odd)
 
     def place(self, *made_of: object) -> Place | None:
@@ -201,7 +204,7 @@ class _FiledDays(Days):
 
     def _part(self, source: str, part: str, first: int, last: int) -> ir.Table | None:
         if source == "complaints":
-            held = self._complaints
+            held = self._complaints if part == "tiles" else None
             return None if held is None else self._engine.view("complaints_tiles", _within(held, first, last))
         kind = source if part == "tiles" else f"{source}-met"
         paths = self._kept.files(kind, part, range(first, last + 1))

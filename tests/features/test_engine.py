@@ -1,5 +1,7 @@
 """What the engine adds up in memory is what joins would give."""
 
+from dataclasses import replace
+
 import ibis
 import pandas as pd
 import pyarrow as pa
@@ -44,7 +46,7 @@ placed = st.lists(
 )
 
 
-@how(max_examples=60, deadline=None)
+@how(max_examples=24, deadline=None)
 @given(
     placed,
     line_days,
@@ -57,29 +59,9 @@ def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd,
     """However many of the lines a class has that is added as a whole, and at once or for some of the lines at a time.
 
     Late facts and void ones, no values, lines that the frame lacks or that have no number, records judged at an as_of."""
-    rows = pd.DataFrame(frame, columns=["line", "as_of_day"]).astype({"line": "Int32", "as_of_day": "int32"})
-    rows["name"] = [f"{line} at {day}" for line, day in frame]
-    days = sorted({day for _, day in frame})
-    told = [
-        (line, day, day + late, NEVER if void is None else day + late + void, value, None if value < 0 else value)
-        for line, day, late, void, value in tiles
-    ]
-    met = [(what, line, day, day + late, age and day - age, n) for what, line, day, late, age, n in facts]
-    behind = [
-        (what, line, value, day, day - age, day - age + late, gone and day - age + late + gone)
-        for what, line, value, day, age, late, gone in odd
-    ]
+    rows, days = _frame(frame)
     with open_local(Settings(threads=2)) as engine:
-        past = Lookback(
-            "calls",
-            ASKED,
-            engine.store("tiles", ibis.memtable(_table(told, "line day since until", "calls rings"))),
-            (
-                engine.store("facts", ibis.memtable(_table(met, "what line day since before", "n"))),
-                engine.store("odd", ibis.memtable(_table(behind, "what line", "value", "target day known_day gone_day"))),
-            ),
-            ["callee", "region"],
-        )
+        past = _lookback(engine, tiles, facts, odd)
         known = engine.store("rows", ibis.memtable(rows))
         snapshots = engine.rows("snapshots", pd.DataFrame({"as_of_day": pd.array(days, dtype="int32")}))
         joined = Engine.with_windows(engine, "by_join", Engine.looked_back(engine, known, [past], snapshots), [past], days)
@@ -92,6 +74,76 @@ def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd,
         pd.testing.assert_frame_equal(_by_name(engine.frame(added), columns), _by_name(engine.frame(joined), columns))
         engine.drop("in_memory", "by_join")
         assert not {"in_memory", "by_join"} & set(engine.con.list_tables())
+
+
+@how(max_examples=16, deadline=None)
+@given(
+    placed,
+    line_days,
+    st.lists(few_facts, max_size=30),
+    st.sampled_from([0, 0.5, 9]),
+    st.lists(st.booleans(), min_size=5, max_size=5),
+    st.booleans(),
+)
+def test_parts_that_hand_on_what_they_read_have_the_windows_of_the_whole(frame, tiles, facts, wide, shared, held):
+    """Whatever parts read at once or for some of the lines at a time, and where there is no memory to hand anything on."""
+    rows, days = _frame(frame)
+    with open_local(Settings(threads=2)) as engine, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inmemory, "_WIDE", wide)
+        past = _lookback(engine, tiles, facts, [])
+
+        def windows(name, days, past, carried=None):
+            own = engine.store(f"{name}_rows", ibis.memtable(rows[rows["as_of_day"].isin(days)]))
+            snapshots = engine.rows(f"{name}_days", pd.DataFrame({"as_of_day": pd.array(days, dtype="int32")}))
+            table = engine.with_windows(name, engine.looked_back(own, [past], snapshots), [past], days, carried)
+            return engine.frame(table)
+
+        whole = windows("whole", days, past)
+        carried = engine.carried(days, 5)
+        if not held:
+            carried._most = 0
+        parts, read = [], []
+        for number, day in enumerate(days):
+            tiles, odd = past.tiles, past.met[1]
+            since = [carried.of(past.part(name)).since(day - 28) for name in ("sums", "facts")]
+            met = past.met[0]
+            met = met.filter(met.day.between(since[1], day - 1))
+            own = replace(past, tiles=tiles.filter(tiles.day.between(since[0], day - 1)), met=(met, odd))
+            patch.setattr(engine, "_memory", 1000 if shared[number] else 2**30)
+            parts.append(windows(f"part_{number}", [day], own, carried))
+            read += range(since[0], day)
+        pd.testing.assert_frame_equal(_by_name(pd.concat(parts), list(whole)), _by_name(whole, list(whole)))
+        if held:
+            assert len(read) == len(set(read)), "no day is read twice"
+
+
+def _frame(rows):
+    """Lines at as_of days, and these days."""
+    made = pd.DataFrame(rows, columns=["line", "as_of_day"]).astype({"line": "Int32", "as_of_day": "int32"})
+    made["name"] = [f"{line} at {day}" for line, day in rows]
+    return made, sorted({day for _, day in rows})
+
+
+def _lookback(engine, tiles, facts, odd):
+    told = [
+        (line, day, day + late, NEVER if void is None else day + late + void, value, None if value < 0 else value)
+        for line, day, late, void, value in tiles
+    ]
+    met = [(what, line, day, day + late, age and day - age, n) for what, line, day, late, age, n in facts]
+    behind = [
+        (what, line, value, day, day - age, day - age + late, gone and day - age + late + gone)
+        for what, line, value, day, age, late, gone in odd
+    ]
+    return Lookback(
+        "calls",
+        ASKED,
+        engine.store("tiles", ibis.memtable(_table(told, "line day since until", "calls rings"))),
+        (
+            engine.store("facts", ibis.memtable(_table(met, "what line day since before", "n"))),
+            engine.store("odd", ibis.memtable(_table(behind, "what line", "value", "target day known_day gone_day"))),
+        ),
+        ["callee", "region"],
+    )
 
 
 def _table(rows, *columns):

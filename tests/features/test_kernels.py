@@ -30,7 +30,7 @@ def _sorted(table, *by):
     return frame.sort_values(list(by), ignore_index=True).convert_dtypes()
 
 
-@how(max_examples=25, deadline=None)
+@how(max_examples=12, deadline=None)
 @given(events)
 def test_tallies_by_loops_lists_and_groups_agree(rows):
     """Of each group how often each value occurs, and how many different callees each block has; nulls are no values."""
@@ -74,7 +74,7 @@ records = st.lists(
 )
 
 
-@how(max_examples=40, deadline=None)
+@how(max_examples=20, deadline=None)
 @given(records, st.integers(-3, 60), st.sampled_from([1, 3]))
 def test_values_met_before_by_a_loop_as_by_joins(rows, first, columns):
     """Facts of days from `first` on, and the records of values that were taken back or told out of turn."""

@@ -1,0 +1,100 @@
+"""What one part of a feature table hands on to the next: facts that both look back on, added up when they are first read.
+
+A part is some as_of days, and the next part's windows reach back over most of the days that this one's did. Facts are held by
+class (those that count in the same windows of the same as_of days) and line, a small part of their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Block:
+    """Facts of the lines from `low` to `high` (exclusive) that were read together, in the order of their class.
+
+    line, of: of each fact the line and the class. at, counts: of each class the place, among all as_of days, of the first that
+    looks back on it, and how it counts there and on those after it (second axis); see `inmemory`. values: columns of facts.
+    """
+
+    low: int
+    high: int
+    line: np.ndarray
+    of: np.ndarray
+    at: np.ndarray
+    counts: np.ndarray
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def of_lines(self, low: int, high: int) -> Block:
+        """What it says of some lines."""
+        if low <= self.low and self.high <= high:
+            return self
+        return replace(self._chosen((self.line >= low) & (self.line < high)), low=max(low, self.low), high=min(high, self.high))
+
+    def after(self, reached: np.ndarray) -> Block:
+        """What it says of the classes chosen."""
+        chosen = self._chosen(reached[self.of])
+        renumbered = np.cumsum(reached) - 1
+        return replace(chosen, of=renumbered[chosen.of], at=self.at[reached], counts=self.counts[reached])
+
+    def _chosen(self, rows: np.ndarray) -> Block:
+        values = {name: column[rows] for name, column in self.values.items()}
+        return replace(self, line=self.line[rows], of=self.of[rows], values=values)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(array.nbytes for array in (self.line, self.of, self.counts, *self.values.values()))
+
+
+class Held:
+    """The blocks of one kind of facts. most: bytes from which nothing is held, and facts are read anew."""
+
+    def __init__(self, most: float):
+        self._most = most
+        self._blocks: list[Block] = []
+        self._next: list[Block] = []
+        self._until: int | None = None
+
+    def since(self, first: int) -> int:
+        """The first of the days from `first` on whose facts are not held."""
+        return first if self._until is None else max(first, self._until)
+
+    def of_lines(self, low: int, high: int) -> list[Block]:
+        """What is held of some lines."""
+        return [block.of_lines(low, high) for block in self._blocks if block.low < high and low < block.high]
+
+    def keep(self, block: Block) -> None:
+        """Hold a block for the next part."""
+        if len(block.line):
+            self._next.append(block)
+
+    def forget(self) -> None:
+        """Hold nothing: facts are read from the first day on."""
+        self._blocks, self._next, self._until = [], [], None
+
+    def turn(self, until: int) -> None:
+        """A part is done that read all facts before the day `until`."""
+        self._blocks, self._next, self._until = self._next, [], until
+        if sum(block.size for block in self._blocks) > self._most:
+            self.forget()
+
+
+class Carried:
+    """What parts of one table hand on, by kind of facts. days: the as_of days of all parts; lines: how many have a number."""
+
+    def __init__(self, days: Sequence[int], lines: int, most: float):
+        self.days, self.lines, self._most = sorted(days), lines, most
+        self._held: dict[str, Held] = {}
+
+    def of(self, kind: str) -> Held:
+        """What is held of a kind of facts."""
+        return self._held.setdefault(kind, Held(self._most))
+
+    def turn(self, until: int) -> None:
+        """A part is done that read all facts before the day `until`."""
+        for held in self._held.values():
+            held.turn(until)
