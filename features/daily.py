@@ -75,16 +75,24 @@ def day_values(engine: Engine, kinds: Kinds, raw: ir.Table, numbers: ir.Table) -
     return engine.store(f"{kinds.source}_values", _together(parts))
 
 
+def codes(engine: Engine, kinds: Kinds, few: Sequence[ir.Table]) -> ir.Table:
+    """Numbers of few values, see `presence.codes`. few: those of some days, and of the days before."""
+    return presence.codes(engine, f"{kinds.source}_met", len(kinds.columns), *few)
+
+
 def met_before(
-    engine: Engine, kinds: Kinds, met: ir.Table, past: ir.Table, numbers: ir.Table, few: tuple[ir.Table, ir.Table] | None
+    engine: Engine, kinds: Kinds, met: ir.Table, past: ir.Table, numbers: ir.Table, few: Sequence[ir.Table], codes: ir.Table | None
 ) -> tuple[ir.Table, ir.Table]:
-    """Facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before; few: their values."""
+    """Facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before; few: their values.
+
+    codes: of the few values, if there are any.
+    """
     label = f"{kinds.source}_met"
     found = []
-    if few is not None:
-        now, then = presence.coded(engine, label, len(kinds.columns), *few)
+    if codes is not None:
+        now, then = (presence.coded(part, codes) for part in few)
         found.append(presence.met_before(engine, label, now, then, columns=len(kinds.columns)))
-    for column in kinds.columns if few is None else kinds.many:
+    for column in kinds.columns if codes is None else kinds.many:
         now, then = (_records(raw, column, numbers) for raw in (met, past))
         # Most values of a day were not met before: those that were are few, and only their lines need numbers.
         near = _records(past.semi_join(met, column), column, numbers)

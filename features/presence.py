@@ -38,18 +38,18 @@ def once_a_day(met: ir.Table) -> ir.Table:
     return met.group_by("line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min()).select(*_RECORD)
 
 
-def coded(engine: Engine, label: str, columns: int, *parts: ir.Table) -> list[ir.Table]:
-    """Texts of several columns, numbered `what`, as numbers, the same in all parts: short keys make fast groups.
+def codes(engine: Engine, label: str, columns: int, *parts: ir.Table) -> ir.Table:
+    """Numbers of the texts of several columns, numbered `what`, stored: short keys make fast groups.
 
     columns: more than any `what`. A number less the multiples of `columns` in it is the `what` of its text.
     """
     values = ibis.union(*[part.select("what", "value") for part in parts], distinct=True)
     order = ibis.row_number().over(order_by=[values.what, values.value])
-    codes = engine.store(f"{label}_codes", values.mutate(code=order.cast("int64") * columns + values.what))
-    return [_coded(part, codes) for part in parts]
+    return engine.store(f"{label}_codes", values.mutate(code=order.cast("int64") * columns + values.what))
 
 
-def _coded(part: ir.Table, codes: ir.Table) -> ir.Table:
+def coded(part: ir.Table, codes: ir.Table) -> ir.Table:
+    """Records of texts as records of their numbers."""
     joined = part.join(codes, ["what", "value"])
     # Engines count rows in integers of their own width.
     return joined.select(*[part[name] for name in _RECORD if name != "value"], value=codes.code.cast("int64")).select(*_RECORD)
@@ -62,7 +62,7 @@ def met_before(
 
     met: the records of these days; past: those of the 28 days before; both with the columns of a record, value a number. near:
     those of `past` whose value is in `met`, and maybe others. what: the number of the column; where they are several, so many
-    `columns` as `coded` was given, values tell it.
+    `columns` as `codes` was given, values tell it.
     Returns facts (what, line, day, since, before, n): values of a day, known from one day on, counted by the day on which they
     were met before, null where that is more than 28 days earlier or never; and the records (`day`) behind each value and day
     (`target`) that can only be judged at an as_of.
@@ -83,7 +83,7 @@ def by_joins(engine: Engine, label: str, name: str, met: ir.Table, near: ir.Tabl
     """See `Engine.met_before`."""
     together = engine.store(f"{label}_records", marked(met, near.semi_join(met, list(_KEYS))))
     odd = engine.store(f"{label}_pairs", _odd(together))
-    facts = engine.store(name, _facts(together.anti_join(odd, list(_KEYS)), columns))
+    facts = engine.store(name, _facts(_latest(together).anti_join(odd, list(_KEYS)), columns))
     return facts, engine.store(f"{label}_slow", together.semi_join(odd, list(_KEYS)))
 
 
@@ -100,6 +100,13 @@ def _odd(met: ir.Table) -> ir.Table:
     steps = late.mutate(earlier=late.day.lag().over(along), heard=late.known_day.lag().over(along))
     overtaken = steps.filter((steps.earlier < steps.day) & (steps.heard > steps.known_day)).select(*_KEYS)
     return ibis.union(met.filter(met.gone_day.notnull()).select(*_KEYS), overtaken, distinct=True)
+
+
+def _latest(met: ir.Table) -> ir.Table:
+    """Records that are asked for, and of each value the last day before them: the others need not be put in order."""
+    asked = met.filter(met.asked).select(*_KEYS, "day", "known_day", "asked")
+    before = met.filter(~met.asked).group_by(*_KEYS).aggregate(day=met.day.max())
+    return ibis.union(asked, before.select(*_KEYS, "day", known_day=before.day, asked=ibis.literal(False)))
 
 
 def _facts(met: ir.Table, columns: int) -> ir.Table:

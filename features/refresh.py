@@ -158,13 +158,13 @@ class _HeldDays(Days):
                     around = Surroundings(engine, lake, settings, lines, first, last)
                 self._tables[source, "tiles"] = daily.line_days(engine, own, placed, around, days)
             if own.columns:
-                values = None
+                values, codes = [], None
                 if own.few:
                     # One after the other: both go through a table of the same name.
-                    now = engine.store(f"{source}_now", daily.day_values(engine, own, raw, self.numbers))
-                    then = engine.store(f"{source}_then", daily.day_values(engine, own, past, self.numbers))
-                    values = (now, then)
-                met = daily.met_before(engine, own, raw, past, self.numbers, values)
+                    for name, rows in (("now", raw), ("then", past)):
+                        values.append(engine.store(f"{source}_{name}", daily.day_values(engine, own, rows, self.numbers)))
+                    codes = daily.codes(engine, own, values)
+                met = daily.met_before(engine, own, raw, past, self.numbers, values, codes)
                 self._tables[source, "facts"], self._tables[source, "odd"] = met
         if (complaints := _complaints(engine, lake, kinds["complaints"], self.numbers, first, last)) is not None:
             self._tables["complaints", "tiles"] = complaints
@@ -334,27 +334,31 @@ class _FiledDays(Days):
         rows, most = lake.rows(source), MET_ROWS * self._settings.memory_gb / max(1, len(kinds.many))
         raw: ir.Table
         past: ir.Table
-        few: tuple[ir.Table, ir.Table] | None = None
+        few: list[ir.Table] = []
+        codes: ir.Table | None = None
 
         def work() -> Work:
-            facts, odd = daily.met_before(engine, kinds, raw, past, self.numbers, few)
+            facts, odd = daily.met_before(engine, kinds, raw, past, self.numbers, few, codes)
             return {"facts": engine.view(f"{source}_facts_made", facts), "odd": engine.view(f"{source}_odd_made", odd)}
 
-        place, before = self.place(source, "met"), 0.0
+        place, numbering, before = self.place(source, "met"), self.place(source, "codes"), 0.0
         for chunk, done in _chunks(days, rows, sum(rows.values()), MET_DAYS):
             first, last = chunk[0], chunk[-1]
             spans = {"now": (first, last), "then": (first - LONGEST, first - 1)}
             read = {name: self._stored(f"{source}_none", source, *span) for name, span in spans.items()}
             values = {name: self._values(source, *span) for name, span in spans.items()} if kinds.few else {}
+            if values:
+                # Of all lines: to go through the files once for each range of them would take longer than the rest.
+                few = [engine.view(f"{source}_few_{name}", met) for name, met in values.items()]
+                numbered = engine.again((source, "codes"), lambda: {"codes": daily.codes(engine, kinds, few)}, numbering)
+                codes = numbered["codes"]
             ranges = self._ranges(ceil(sum(rows.get(day, 0) for day in range(first - LONGEST, last + 1)) / most))
             written = []
             for number, own in enumerate(ranges, 1):
                 raw, past = (engine.view(f"{source}_met_{name}", own(found)) for name, found in read.items())
-                if values:
+                if values and len(ranges) > 1:
                     lines = own(self.numbers).select("line")
-                    part = values if len(ranges) == 1 else {name: met.semi_join(lines, "line") for name, met in values.items()}
-                    now, then = (engine.view(f"{source}_few_{name}", met) for name, met in part.items())
-                    few = (now, then)
+                    few = [engine.view(f"{source}_few_{name}", met.semi_join(lines, "line")) for name, met in values.items()]
                 written.append(self._saved(f"{source}-met", engine.again((source, "met"), work, place), chunk))
                 yield before + (done - before) * number / len(ranges)
             self._kept.put(f"{source}-met", chunk, keys[1], *written)
