@@ -81,7 +81,13 @@ def codes(engine: Engine, kinds: Kinds, few: Sequence[ir.Table]) -> ir.Table:
 
 
 def met_before(
-    engine: Engine, kinds: Kinds, met: ir.Table, past: ir.Table, numbers: ir.Table, few: Sequence[ir.Table], codes: ir.Table | None
+    engine: Engine,
+    kinds: Kinds,
+    met: ir.Table,
+    past: ir.Table,
+    numbers: ir.Table,
+    few: Sequence[ir.Table],
+    codes: ir.Table | None,
 ) -> tuple[ir.Table, ir.Table]:
     """Facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before; few: their values.
 

@@ -341,6 +341,9 @@ class _FiledDays(Days):
             facts, odd = daily.met_before(engine, kinds, raw, past, self.numbers, few, codes)
             return {"facts": engine.view(f"{source}_facts_made", facts), "odd": engine.view(f"{source}_odd_made", odd)}
 
+        def numbered() -> Work:
+            return {"codes": daily.codes(engine, kinds, few)}
+
         place, numbering, before = self.place(source, "met"), self.place(source, "codes"), 0.0
         for chunk, done in _chunks(days, rows, sum(rows.values()), MET_DAYS):
             first, last = chunk[0], chunk[-1]
@@ -350,8 +353,7 @@ class _FiledDays(Days):
             if values:
                 # Of all lines: to go through the files once for each range of them would take longer than the rest.
                 few = [engine.view(f"{source}_few_{name}", met) for name, met in values.items()]
-                numbered = engine.again((source, "codes"), lambda: {"codes": daily.codes(engine, kinds, few)}, numbering)
-                codes = numbered["codes"]
+                codes = engine.again((source, "codes"), numbered, numbering)["codes"]
             ranges = self._ranges(ceil(sum(rows.get(day, 0) for day in range(first - LONGEST, last + 1)) / most))
             written = []
             for number, own in enumerate(ranges, 1):
