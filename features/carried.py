@@ -51,12 +51,17 @@ class Block:
 
 
 class Held:
-    """The blocks of one kind of facts. most: bytes from which nothing is held, and facts are read anew."""
+    """The blocks of one kind of facts. most: bytes that may be held; where there are more, none are, and facts are read anew."""
 
     def __init__(self, most: float):
         self._most = most
+        self.forget()
+
+    def forget(self) -> None:
+        """Hold nothing: facts are read from the first day on."""
         self._blocks: list[Block] = []
         self._next: list[Block] = []
+        self._size = 0.0
         self._until: int | None = None
 
     def since(self, first: int) -> int:
@@ -67,20 +72,24 @@ class Held:
         """What is held of some lines."""
         return [block.of_lines(low, high) for block in self._blocks if block.low < high and low < block.high]
 
-    def keep(self, block: Block) -> None:
-        """Hold a block for the next part."""
-        if len(block.line):
-            self._next.append(block)
+    def fits(self, size: int) -> bool:
+        """Whether so many bytes more may be held for the next part; if not, nothing is held for it."""
+        self._size += size
+        if self._size > self._most:
+            self._next.clear()
+        return self._size <= self._most
 
-    def forget(self) -> None:
-        """Hold nothing: facts are read from the first day on."""
-        self._blocks, self._next, self._until = [], [], None
+    def keep(self, block: Block, counted: bool = False) -> None:
+        """Hold a block for the next part, if it fits. counted: it was asked whether it does."""
+        if len(block.line) and self.fits(0 if counted else block.size):
+            self._next.append(block)
 
     def turn(self, until: int) -> None:
         """A part is done that read all facts before the day `until`."""
-        self._blocks, self._next, self._until = self._next, [], until
-        if sum(block.size for block in self._blocks) > self._most:
-            self.forget()
+        blocks, fits = self._next, self.fits(0)
+        self.forget()
+        if fits:
+            self._blocks, self._until = blocks, until
 
 
 class Carried:

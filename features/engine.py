@@ -25,6 +25,7 @@ from data_schemas.sources import file_list, text
 from features import inmemory
 from features.carried import Carried
 from features.lookback import Lookback
+from features.places import Places
 from features.presence import by_joins, marked
 from features.programs import Place, Program, Step
 from features.tallies import Tally, by_groups, by_lists, summed
@@ -38,7 +39,7 @@ _FACT_BYTES = 60
 """What a fact takes while it is counted, at the least."""
 _READ_SHARE = 0.25
 """Share of the memory for what windows are added up from."""
-_CARRIED_SHARE = 0.25
+_CARRIED_SHARE = 0.15
 """Share of the memory, for each kind of facts, for what one part of a table hands on to the next."""
 
 
@@ -236,7 +237,7 @@ class DuckEngine(Engine):
         lines, shares = carried.lines if carried else int(line.max(initial=-1)) + 1, self._shares(work)
         ends = [lines * part // shares for part in range(shares + 1)]
         asked = carried.days if carried else None
-        places = [inmemory.Places(line, as_of_day, days, low, high, asked) for low, high in pairwise(ends)]
+        places = [Places(line, as_of_day, days, low, high, asked) for low, high in pairwise(ends)]
         parts = ((own, self._windows(work, past, own, shares, carried)) for own in places)
         table = inmemory.beside(frame, parts, 4 * self._threads)
         if carried:
@@ -257,7 +258,7 @@ class DuckEngine(Engine):
         return max(1, ceil(max(sizes) / (self._memory * _READ_SHARE)))
 
     def _windows(
-        self, work: Work, past: Sequence[Lookback], places: inmemory.Places, shares: int, carried: Carried | None
+        self, work: Work, past: Sequence[Lookback], places: Places, shares: int, carried: Carried | None
     ) -> Iterator[inmemory.Column]:
         """The windows of each event table, whose rows are in memory no longer than they are read."""
 

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from features.arrays import begins, packed, plain
 from features.carried import Block, Held
-from features.feature import LONGEST, WINDOWS, Need, Presence
+from features.feature import WINDOWS, Need, Presence
+from features.places import Places
 
 _LEAST_ROWS = 2_500
 """Rows from which a chunk is worth a thread."""
@@ -25,75 +26,6 @@ _TABLED = 2**25
 _WIDE = 1 / 8
 """Share of the lines from which a class is added as a whole."""
 _LEAST = np.iinfo("int64").min
-
-
-class Places:
-    """Where windows go: the rows of a frame, each of a line at an as_of day, for the lines from `low` to `high` (exclusive).
-
-    line: the small number of each row's line; negative: it has none, and no windows. as_of_day: of the days given. asked: the
-    as_of days of all parts of the table, these among them; None: there are no others.
-    """
-
-    def __init__(
-        self,
-        line: np.ndarray,
-        as_of_day: np.ndarray,
-        days: Sequence[int],
-        low: int,
-        high: int,
-        asked: Sequence[int] | None = None,
-    ):
-        self.days = np.array(sorted(days), dtype="int32")
-        self.asked = np.array(sorted(asked), dtype="int32") if asked is not None else self.days
-        self.from_place = int(np.searchsorted(self.asked, self.days[0]))
-        """Of the first of these days among all that are asked for."""
-        self.low, self.high = low, high
-        self.lines = high - low
-        self.rows = np.flatnonzero((line >= low) & (line < high))
-        """Which rows of the frame these are: a column of windows has a value for each of them."""
-        self._at = np.searchsorted(self.days, as_of_day[self.rows]) * self.lines + (line[self.rows] - low)
-        self._within = int((np.searchsorted(self.asked, self.asked + LONGEST) - np.arange(len(self.asked))).max(initial=0))
-
-    @property
-    def size(self) -> int:
-        """as_of days times lines: the length of an array with a value for each."""
-        return len(self.days) * self.lines
-
-    @property
-    def last(self) -> int:
-        """The last as_of day that looks back on what these days look back on."""
-        return int(self.asked[np.searchsorted(self.asked, self.days[-1] + LONGEST) - 1])
-
-    def known(self, facts: pa.Table) -> pa.Table:
-        """Facts of these lines."""
-        ends = pc.min_max(facts["line"]).as_py()
-        if ends["min"] is None or (ends["min"] >= self.low and ends["max"] < self.high):
-            return facts
-        return facts.filter(pc.and_(pc.greater_equal(facts["line"], self.low), pc.less(facts["line"], self.high)))
-
-    def rows_of(self, values: np.ndarray) -> np.ndarray:
-        """The values of as_of days and lines as rows."""
-        return values[self._at]
-
-    def reached(self, day: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The as_of days, from these on, that look back on each of some days: the place of the first, and (second axis) which.
-
-        The last says which of them there are.
-        """
-        first = np.maximum(np.searchsorted(self.asked, day, side="right"), self.from_place)
-        at = first[:, None] + np.arange(self._within)
-        days = self.asked[np.minimum(at, len(self.asked) - 1)]
-        return first, days, (at < len(self.asked)) & (days <= day[:, None] + LONGEST)
-
-    def here(self, at: np.ndarray, further: int) -> tuple[np.ndarray, np.ndarray]:
-        """The place among these days of the as_of days so many places after some of all, and which of them are among these."""
-        place = at + further - self.from_place
-        return place, (place >= 0) & (place < len(self.days))
-
-    def later(self, block: Block, counts: np.ndarray) -> np.ndarray:
-        """Which classes of a block as_of days after these look back on. counts: of each class, whether it does on its days."""
-        after = block.at[:, None] + np.arange(counts.shape[1]) >= self.from_place + len(self.days)
-        return np.asarray((counts & after).any(axis=1))
 
 
 Column = tuple[str, np.ndarray, np.ndarray]
@@ -111,7 +43,8 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, h
     (first, lag, rest), found = _combinations(day, since - day, until - since)
     at, segments = _segments(places, first, first + lag, first + lag + rest)
     one, of = _alike(at, segments)
-    groups = _Groups(line, of[found], at[one], segments[one], places, held)
+    columns = {(need.what.name, need.how == "peak") for need in needs}
+    groups = _Groups(line, of[found], at[one], segments[one], places, held, len(columns))
 
     def worked_out(peak: bool, names: Sequence[str]) -> list[Column]:
         made: list[Column] = []
@@ -166,10 +99,20 @@ class _Groups:
     """Facts in the order of their class and line: those of one class and line are a group. Beside them those held before.
 
     line, of: of each fact the line and the class. at, segments: of each class the place of the first as_of day that looks back on
-    it, and (second axis) in which segment its facts are there and on those after it, -1 where they don't count.
+    it, and (second axis) in which segment its facts are there and on those after it, -1 where they don't count. columns: of which
+    there are sums.
     """
 
-    def __init__(self, line: np.ndarray, of: np.ndarray, at: np.ndarray, segments: np.ndarray, places: Places, held: Held | None):
+    def __init__(
+        self,
+        line: np.ndarray,
+        of: np.ndarray,
+        at: np.ndarray,
+        segments: np.ndarray,
+        places: Places,
+        held: Held | None,
+        columns: int,
+    ):
         self.places = places
         key = of * np.int64(places.lines) + line - places.low
         self.order = np.argsort(key, kind="stable")
@@ -180,6 +123,8 @@ class _Groups:
         self.earlier = held.of_lines(places.low, places.high) if held is not None else []
         self.placed = [_Placed(block, places) for block in (*self.earlier, own)]
         later = places.later(own, segments >= 0)
+        if held is None or not held.fits(int(later[own.of].sum()) * (own.line.itemsize + own.of.itemsize + 8 * columns)):
+            later[:] = False
         self._rows = np.flatnonzero(later[own.of])
         self._next = own.after(later)
         """What is handed on of the facts that were read now: its columns come as they are added up."""
@@ -208,7 +153,7 @@ class _Groups:
         """Leave what later parts look back on."""
         for block in self.earlier:
             held.keep(block.after(self.places.later(block, block.counts >= 0)))
-        held.keep(self._next)
+        held.keep(self._next, counted=True)
 
 
 class _Adder:
