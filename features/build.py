@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -94,8 +93,7 @@ def batches_in(
             here = engine.frame(eligible(tables.lines, engine.rows("snapshots", _as_of(wanted)), clock))
             most = int(engine.batch_rows * settings.memory_gb)
             batches = _batches(wanted, dict(zip(here["as_of_day"], here["lines"], strict=True)), most)
-        several = len(batches) > 1
-        carried = engine.carried(wanted, int(engine.scalar(past.numbers.count()))) if several else None  # type: ignore[call-overload]
+        carried = engine.carried(wanted, past.numbers) if len(batches) > 1 else None
         for number, batch in enumerate(batches):
             tell("windows and formulas", _DAYS_SHARE + (1 - _DAYS_SHARE) * number / len(batches))
             # Nothing here holds on to a part, nor to what it is made of, while the next one is made.
@@ -170,11 +168,11 @@ def _look_back(past: Days, batch: list[int], needs: Sequence[Need], carried: Car
 
     found = []
     for source in SOURCES:
-        own = Lookback(source, [need for need in needs if need.what.source == source], None, None, past.kinds[source].columns)
-        sums, facts = (carried.of(own.part(name)) if carried else None for name in ("sums", "facts"))
+        own = [need for need in needs if need.what.source == source]
+        sums, facts = (carried.of(source, part) if carried else None for part in ("sums", "facts"))
         tiles = read(sums, partial(past.tiles, source, last=last))
         met = read(facts, partial(past.met, source, first, last))
-        found.append(replace(own, tiles=tiles, met=met))
+        found.append(Lookback(source, own, tiles, met, past.kinds[source].columns))
     return found
 
 

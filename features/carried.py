@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import numpy as np
 
@@ -32,15 +33,16 @@ class Block:
         """What it says of some lines."""
         if low <= self.low and self.high <= high:
             return self
-        return replace(self._chosen((self.line >= low) & (self.line < high)), low=max(low, self.low), high=min(high, self.high))
+        return replace(self.rows((self.line >= low) & (self.line < high)), low=max(low, self.low), high=min(high, self.high))
 
     def after(self, reached: np.ndarray) -> Block:
         """What it says of the classes chosen."""
-        chosen = self._chosen(reached[self.of])
+        chosen = self.rows(reached[self.of])
         renumbered = np.cumsum(reached) - 1
-        return replace(chosen, of=renumbered[chosen.of], at=self.at[reached], counts=self.counts[reached])
+        return replace(chosen, of=renumbered[chosen.of].astype(self.of.dtype), at=self.at[reached], counts=self.counts[reached])
 
-    def _chosen(self, rows: np.ndarray) -> Block:
+    def rows(self, rows: np.ndarray) -> Block:
+        """What it says of the facts chosen."""
         values = {name: column[rows] for name, column in self.values.items()}
         return replace(self, line=self.line[rows], of=self.of[rows], values=values)
 
@@ -74,19 +76,20 @@ class Held:
 
     def fits(self, size: int) -> bool:
         """Whether so many bytes more may be held for the next part; if not, nothing is held for it."""
-        self._size += size
-        if self._size > self._most:
+        if self._size + size > self._most:
+            self._size = inf
             self._next.clear()
-        return self._size <= self._most
+        return self._size < inf
 
-    def keep(self, block: Block, counted: bool = False) -> None:
-        """Hold a block for the next part, if it fits. counted: it was asked whether it does."""
-        if len(block.line) and self.fits(0 if counted else block.size):
+    def keep(self, block: Block) -> None:
+        """Hold a block for the next part, if it fits."""
+        if len(block.line) and self.fits(block.size):
+            self._size += block.size
             self._next.append(block)
 
     def turn(self, until: int) -> None:
         """A part is done that read all facts before the day `until`."""
-        blocks, fits = self._next, self.fits(0)
+        blocks, fits = self._next, self._size < inf
         self.forget()
         if fits:
             self._blocks, self._until = blocks, until
@@ -97,11 +100,11 @@ class Carried:
 
     def __init__(self, days: Sequence[int], lines: int, most: float):
         self.days, self.lines, self._most = sorted(days), lines, most
-        self._held: dict[str, Held] = {}
+        self._held: dict[tuple[str, str], Held] = {}
 
-    def of(self, kind: str) -> Held:
-        """What is held of a kind of facts."""
-        return self._held.setdefault(kind, Held(self._most))
+    def of(self, source: str, part: str) -> Held:
+        """What is held of a part of an event table: see `Lookback.rows`."""
+        return self._held.setdefault((source, part), Held(self._most))
 
     def turn(self, until: int) -> None:
         """A part is done that read all facts before the day `until`."""

@@ -81,24 +81,18 @@ def codes(engine: Engine, kinds: Kinds, few: Sequence[ir.Table]) -> ir.Table:
 
 
 def met_before(
-    engine: Engine,
-    kinds: Kinds,
-    met: ir.Table,
-    past: ir.Table,
-    numbers: ir.Table,
-    few: Sequence[ir.Table],
-    codes: ir.Table | None,
+    engine: Engine, kinds: Kinds, met: ir.Table, past: ir.Table, numbers: ir.Table, few: Sequence[ir.Table]
 ) -> tuple[ir.Table, ir.Table]:
-    """Facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before; few: their values.
+    """Facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before.
 
-    codes: of the few values, if there are any.
+    few: their few values as numbers (`presence.coded`); none where no column has few.
     """
     label = f"{kinds.source}_met"
     found = []
-    if codes is not None:
-        now, then = (presence.coded(part, codes) for part in few)
+    if few:
+        now, then = few
         found.append(presence.met_before(engine, label, now, then, columns=len(kinds.columns)))
-    for column in kinds.columns if codes is None else kinds.many:
+    for column in kinds.many:
         now, then = (_records(raw, column, numbers) for raw in (met, past))
         # Most values of a day were not met before: those that were are few, and only their lines need numbers.
         near = _records(past.semi_join(met, column), column, numbers)

@@ -109,8 +109,8 @@ class Engine:
         parts = [part for one in past for part in one.windows(self, snapshots)]
         return {"frame": frame, **{f"part {number}": part for number, part in enumerate(parts)}}
 
-    def carried(self, days: Sequence[int], lines: int) -> Carried | None:
-        """What parts of a table at these as_of days hand on to each other; None: nothing. lines: how many have a number."""
+    def carried(self, days: Sequence[int], numbers: ir.Table) -> Carried | None:
+        """What parts of a table at these as_of days hand on to each other; None: nothing. numbers: of all lines."""
         return None
 
     def with_windows(
@@ -221,12 +221,12 @@ class DuckEngine(Engine):
 
     def looked_back(self, frame: ir.Table, past: Sequence[Lookback], snapshots: ir.Table) -> Work:
         """Rows as they are kept."""
-        rows = {one.part(name): table for one in past for name, table in one.rows(self, snapshots).items()}
+        rows = {f"{one.source} {part}": table for one in past for part, table in one.rows(self, snapshots).items()}
         return {"frame": frame, **rows}
 
-    def carried(self, days: Sequence[int], lines: int) -> Carried:
+    def carried(self, days: Sequence[int], numbers: ir.Table) -> Carried:
         """Facts that were added up."""
-        return Carried(days, lines, self._memory * _CARRIED_SHARE)
+        return Carried(days, self._count(numbers), self._memory * _CARRIED_SHARE)
 
     def with_windows(
         self, name: str, work: Work, past: Sequence[Lookback], days: Sequence[int], carried: Carried | None = None
@@ -253,9 +253,12 @@ class DuckEngine(Engine):
         """In how many shares the lines' windows are added up, so that what is read for one fits into the memory meant for it."""
         sizes = [0]
         for rows in (table for part, table in work.items() if part.endswith(("sums", "facts"))):
-            counted = self.con.con.execute(f'select count(*) from "{rows.op().name}"').fetchone()
-            sizes.append(counted[0] * max(_FACT_BYTES, 8 * len(rows.columns)))
+            sizes.append(self._count(rows) * max(_FACT_BYTES, 8 * len(rows.columns)))
         return max(1, ceil(max(sizes) / (self._memory * _READ_SHARE)))
+
+    def _count(self, table: ir.Table) -> int:
+        """How many rows a table or view has."""
+        return int(self.con.con.execute(f'select count(*) from "{table.op().name}"').fetchone()[0])
 
     def _windows(
         self, work: Work, past: Sequence[Lookback], places: Places, shares: int, carried: Carried | None
@@ -268,12 +271,12 @@ class DuckEngine(Engine):
 
         for one in past:
             if one.sums:
-                facts, held = read(one.part("sums")), carried.of(one.part("sums")) if carried else None
+                facts, held = read(f"{one.source} sums"), carried.of(one.source, "sums") if carried else None
                 yield from inmemory.sums(facts, one.sums, places, self._threads, held)
                 del facts
             if one.counts:
-                facts, odd = read(one.part("facts")), read(one.part("odd"))
-                held = carried.of(one.part("facts")) if carried else None
+                facts, odd = read(f"{one.source} facts"), read(f"{one.source} odd")
+                held = carried.of(one.source, "facts") if carried else None
                 yield from inmemory.counts(facts, odd, one.counts, one.columns, places, self._threads, held)
                 del facts, odd
 

@@ -65,34 +65,46 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, h
         groups.hand_on(held)
 
 
-class _Placed:
-    """Where the facts of a block are added up: those of one class and line stand for themselves.
+class _Classes:
+    """The classes of a block, of which those of many lines are added as a whole.
 
-    wide: classes of many lines, which are added as a whole: the place of the as_of day, the segment, and the class. parts: their
-    facts. ones: by segment, the places of as_of days and lines, and the facts that are added there one by one.
+    line: of each fact, from the first line of these places on. wide: whether each class is of many lines; parts: the facts of
+    those that are. rest, rest_of: the other facts and their classes.
     """
 
     def __init__(self, block: Block, places: Places):
-        self.block = block
+        self.block, self.places = block, places
         self.line = block.line - places.low
         sizes = np.bincount(block.of, minlength=len(block.at))
         ends = np.cumsum(sizes)
-        counts = block.counts
-        wide = (sizes > _WIDE * places.lines) & (counts >= 0).any(axis=1)
-        self.parts = {int(one): slice(ends[one] - sizes[one], ends[one]) for one in np.flatnonzero(wide)}
-        self.wide: list[tuple[int, int, int]] = []
+        self.wide = sizes > _WIDE * places.lines
+        self.parts = {int(one): slice(ends[one] - sizes[one], ends[one]) for one in np.flatnonzero(self.wide)}
+        self.rest = np.flatnonzero(~np.repeat(self.wide, sizes))
+        self.rest_of = block.of[self.rest]
+
+
+class _Placed(_Classes):
+    """Where the facts of a block are added up: those of one class and line stand for themselves.
+
+    whole: classes that are added as a whole: the place of the as_of day, the segment, and the class. ones: by segment, the places
+    of as_of days and lines, and the facts that are added there one by one.
+    """
+
+    def __init__(self, block: Block, places: Places):
+        super().__init__(block, places)
+        self.whole: list[tuple[int, int, int]] = []
         self.ones: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in WINDOWS]
-        rest = np.flatnonzero(~wide[block.of])
-        rest_of = block.of[rest]
-        for further in range(counts.shape[1] if len(counts) else 0):
+        for further in range(block.counts.shape[1]):
             place, here = places.here(block.at, further)
-            for one in np.flatnonzero(here & wide & (counts[:, further] >= 0)):
-                self.wide.append((int(place[one]), int(counts[one, further]), int(one)))
-            for number in range(len(WINDOWS)) if len(rest) else ():
-                own = (here & (counts[:, further] == number))[rest_of]
+            segment = block.counts[:, further]
+            for one in np.flatnonzero(here & self.wide & (segment >= 0)):
+                self.whole.append((int(place[one]), int(segment[one]), int(one)))
+            for number in range(len(WINDOWS)) if len(self.rest) else ():
+                own = (here & (segment == number))[self.rest_of]
                 if own.any():
-                    self.ones[number].append((place[rest_of[own]] * places.lines + self.line[rest[own]], rest[own]))
-        self.wide.sort()
+                    at = place[self.rest_of[own]] * places.lines + self.line[self.rest[own]]
+                    self.ones[number].append((at, self.rest[own]))
+        self.whole.sort()
 
 
 class _Groups:
@@ -153,7 +165,7 @@ class _Groups:
         """Leave what later parts look back on."""
         for block in self.earlier:
             held.keep(block.after(self.places.later(block, block.counts >= 0)))
-        held.keep(self._next, counted=True)
+        held.keep(self._next)
 
 
 class _Adder:
@@ -183,7 +195,7 @@ class _Adder:
         by_day = now.reshape(len(places.days), places.lines)
         for number, days in enumerate(WINDOWS):
             for block, whole, held in parts:
-                for at, segment, one in block.wide:
+                for at, segment, one in block.whole:
                     if segment == number:
                         add(by_day[at], whole[one], out=by_day[at])
                 for where, own in block.ones[number]:
@@ -260,54 +272,46 @@ def _met(facts: pa.Table, asked: Sequence[tuple[Need, int]], places: Places) -> 
     return Block(places.low, places.high, line[order], mine[order], at[one], inside[one], {"n": plain(facts["n"])[order]})
 
 
-class _Counted:
-    """Facts of values met, of which classes of many are added as a whole."""
-
-    def __init__(self, block: Block, places: Places):
-        self.block, self._places = block, places
-        self._sizes = np.bincount(block.of, minlength=len(block.at))
-        self._ends = np.cumsum(self._sizes)
-        self._wide = self._sizes > _WIDE * places.lines
-        self._line = block.line - places.low
-        self._rest = np.flatnonzero(~np.repeat(self._wide, self._sizes))
-        self._rest_of = block.of[self._rest]
+class _Counted(_Classes):
+    """Facts of values met, to be counted."""
 
     def handed_on(self) -> list[Block]:
         """What later parts look back on: of classes of many one fact a line."""
-        block, later = self.block, self._places.later(self.block, np.asarray(self.block.counts.any(axis=1)))
-        rest = Block(block.low, block.high, block.line[self._rest], self._rest_of, block.at, block.counts)
-        rest.values["n"] = block.values["n"][self._rest]
-        totals = {one: self._total(one) for one in np.flatnonzero(self._wide & later)}
+        block, later = self.block, self.places.later(self.block, np.asarray(self.block.counts.any(axis=1)))
+        rest = block.rows(self.rest).after(later)
+        totals = {one: self._total(one) for one in self.parts if later[one]}
         there = {one: np.flatnonzero(total) for one, total in totals.items()}
         if not there:
-            return [rest.after(later)]
-        line = (np.concatenate(list(there.values())) + self._places.low).astype(block.line.dtype)
-        of = np.repeat(list(there), [len(lines) for lines in there.values()])
+            return [rest]
+        line = (np.concatenate(list(there.values())) + self.places.low).astype(block.line.dtype)
+        of = np.repeat(list(there), [len(lines) for lines in there.values()]).astype(block.of.dtype)
         n = np.concatenate([totals[one][lines] for one, lines in there.items()])
-        return [rest.after(later), replace(block, line=line, of=of, values={"n": n}).after(later)]
+        return [rest, replace(block, line=line, of=of, values={"n": n}).after(later)]
 
-    def _total(self, one: np.integer) -> np.ndarray:
+    def _total(self, one: int) -> np.ndarray:
         """How many values of a class each line met."""
-        part = slice(self._ends[one] - self._sizes[one], self._ends[one])
-        values = self.block.values["n"][part]
+        part = self.parts[one]
         # Counts are far below what a float holds exactly.
-        return np.bincount(self._line[part], weights=values, minlength=self._places.lines).astype("int64")
+        total = np.bincount(self.line[part], weights=self.block.values["n"][part], minlength=self.places.lines)
+        return total.astype("int64")
 
     def add(self, own: Sequence[int], made: np.ndarray) -> None:
         """Adds them to the counts of some needs, as_of days and lines."""
-        block, places, n = self.block, self._places, self.block.values["n"]
-        here = [places.here(block.at, further) for further in range(block.counts.shape[2])]
+        block, n = self.block, self.block.values["n"]
+        here = [self.places.here(block.at, further) for further in range(block.counts.shape[2])]
         inside = block.counts[:, own]
-        for kind in np.flatnonzero(self._wide & inside.any(axis=(1, 2))):
-            total = self._total(kind)
-            for place, further in np.argwhere(inside[kind]):
+        for one in self.parts:
+            if not inside[one].any():
+                continue
+            total = self._total(one)
+            for place, further in np.argwhere(inside[one]):
                 day, there = here[further]
-                if there[kind]:
-                    made[place, day[kind]] += total
-        for place in range(len(own)) if len(self._rest) else ():
+                if there[one]:
+                    made[place, day[one]] += total
+        for place in range(len(own)) if len(self.rest) else ():
             for further, (day, there) in enumerate(here):
-                few = (inside[:, place, further] & there)[self._rest_of]
-                np.add.at(made[place], (day[self._rest_of[few]], self._line[self._rest[few]]), n[self._rest[few]])
+                few = (inside[:, place, further] & there)[self.rest_of]
+                np.add.at(made[place], (day[self.rest_of[few]], self.line[self.rest[few]]), n[self.rest[few]])
 
 
 def _inside(kinds: Sequence[np.ndarray], asked: Sequence[tuple[Need, int]], places: Places) -> tuple[np.ndarray, np.ndarray]:

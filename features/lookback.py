@@ -43,10 +43,6 @@ class Lookback:
         """What is counted of the values met."""
         return [need for need in self.needs if isinstance(need.what, Presence) and self.met is not None]
 
-    def part(self, name: str) -> str:
-        """The name of a part of what `rows` gives."""
-        return f"{self.source} {name}"
-
     @property
     def label(self) -> str:
         """What names of the values met begin with."""

@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features import daily
+from features import daily, presence
 from features.catalogue import CATALOGUE, fingerprint
 from features.daily import Kinds
 from features.engine import DuckEngine, Engine, Work, own_folder
@@ -158,13 +158,14 @@ class _HeldDays(Days):
                     around = Surroundings(engine, lake, settings, lines, first, last)
                 self._tables[source, "tiles"] = daily.line_days(engine, own, placed, around, days)
             if own.columns:
-                values, codes = [], None
+                few = []
                 if own.few:
                     # One after the other: both go through a table of the same name.
                     for name, rows in (("now", raw), ("then", past)):
-                        values.append(engine.store(f"{source}_{name}", daily.day_values(engine, own, rows, self.numbers)))
-                    codes = daily.codes(engine, own, values)
-                met = daily.met_before(engine, own, raw, past, self.numbers, values, codes)
+                        few.append(engine.store(f"{source}_{name}", daily.day_values(engine, own, rows, self.numbers)))
+                    codes = daily.codes(engine, own, few)
+                    few = [presence.coded(values, codes) for values in few]
+                met = daily.met_before(engine, own, raw, past, self.numbers, few)
                 self._tables[source, "facts"], self._tables[source, "odd"] = met
         if (complaints := _complaints(engine, lake, kinds["complaints"], self.numbers, first, last)) is not None:
             self._tables["complaints", "tiles"] = complaints
@@ -335,10 +336,11 @@ class _FiledDays(Days):
         raw: ir.Table
         past: ir.Table
         few: list[ir.Table] = []
-        codes: ir.Table | None = None
+        codes: ir.Table
 
         def work() -> Work:
-            facts, odd = daily.met_before(engine, kinds, raw, past, self.numbers, few, codes)
+            coded = [presence.coded(met, codes) for met in few]
+            facts, odd = daily.met_before(engine, kinds, raw, past, self.numbers, coded)
             return {"facts": engine.view(f"{source}_facts_made", facts), "odd": engine.view(f"{source}_odd_made", odd)}
 
         def numbered() -> Work:

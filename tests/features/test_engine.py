@@ -99,12 +99,12 @@ def test_parts_that_hand_on_what_they_read_have_the_windows_of_the_whole(frame, 
             return engine.frame(table)
 
         whole = windows("whole", days, past)
-        carried = engine.carried(days, 5)
+        carried = engine.carried(days, engine.store("numbers", ibis.memtable(_table([(line,) for line in range(5)], "line"))))
         carried._most = most
         parts, read = [], []
         for number, day in enumerate(days):
             tiles, odd = past.tiles, past.met[1]
-            since = [carried.of(past.part(name)).since(day - 28) for name in ("sums", "facts")]
+            since = [carried.of("calls", part).since(day - 28) for part in ("sums", "facts")]
             met = past.met[0]
             met = met.filter(met.day.between(since[1], day - 1))
             own = replace(past, tiles=tiles.filter(tiles.day.between(since[0], day - 1)), met=(met, odd))
