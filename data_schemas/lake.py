@@ -22,8 +22,8 @@ from data_schemas.checks import has_block
 from data_schemas.clock import Clock, day_date, day_number
 from data_schemas.home import Home
 from data_schemas.manifest import WHOLE
+from data_schemas.parquet import parquet_view
 from data_schemas.settings import Settings
-from data_schemas.sources import exactly
 from data_schemas.tables import TABLES, Column
 
 SYSTEM = {
@@ -222,5 +222,5 @@ def _number(*parts: object) -> int:
 
 def _scan(con: ibis.BaseBackend, files: list[Path], name: str) -> ibis.Table:
     if con.name == "duckdb":
-        return con.read_parquet([exactly(path) for path in files], table_name=name, hive_partitioning=False)
+        return parquet_view(con, name, files)
     return con.read_parquet([str(path) for path in files], table_name=name)

@@ -18,7 +18,7 @@ from data_schemas.lake import Lake
 from data_schemas.settings import Settings
 from features.carried import Carried, Held
 from features.catalogue import CATALOGUE
-from features.context import Standing, context, eligible, standing
+from features.context import PASSING, Standing, context, eligible, standing
 from features.engine import Engine, Work, open_engine
 from features.feature import LONGEST, Feature, Need
 from features.localtime import shifts
@@ -130,7 +130,7 @@ def _part(
         return engine.looked_back(context(engine, tables, clock, snapshots, past.numbers, asked.reads), seen, snapshots)
 
     table = engine.with_windows("windows_of_lines", run("windows", windows), seen, batch, carried)
-    engine.drop("context")
+    engine.drop(*PASSING)
     rows = run("formulas", lambda: {"rows": _formulas(engine, table, asked.needs, asked.catalogue)})["rows"]
     values = engine.arrow(rows)
     engine.drop("windows_of_lines", "peer_ranks")

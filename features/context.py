@@ -25,6 +25,8 @@ BAN_WINDOWS = (*WINDOWS, QUARTER)
 """Days back over which bans are counted."""
 GROUPS = ("number_pool", "carrier", "number_segment", "team", "home_region")
 """What makes two lines neighbours."""
+PASSING = ("bans_at", "members", "rules", "appeals", *[f"{group}_record" for group in GROUPS])
+"""The tables stored for `context`."""
 _AT = ("line_id", "as_of_day")
 _KEPT = ("line_id", "as_of_day", "line", *GROUPS)
 
@@ -184,7 +186,10 @@ def eligible(lines: ir.Table, snapshots: ir.Table, clock: Clock) -> ir.Table:
 def context(
     engine: Engine, tables: Standing, clock: Clock, snapshots: ir.Table, numbers: ir.Table, reads: Collection[str]
 ) -> ir.Table:
-    """One row an eligible line and as_of day, with the columns `reads` that formulas reach through `Window.at`."""
+    """One row an eligible line and as_of day, with the columns `reads` that formulas reach through `Window.at`.
+
+    Worked out when it is read; then `PASSING` may go.
+    """
     bans = engine.store("bans_at", bans_at(tables.bans, snapshots, clock))
     known = engine.store("members", _with_own_bans(members(tables.lines, snapshots, clock), own_record(bans)))
     table = known.filter((known.banned_now == 0) & (known.here == 1))
@@ -203,6 +208,4 @@ def context(
     # Where no outcome of an appeal is known, nobody keeps them.
     table = table.mutate(appeals_won=ibis.cases((table.appeals > 0, table.appeals_won.fill_null(0))))
     table = table.mutate(**{name: _last_of_others(table, group) for group, name in ends.items()})
-    stored = engine.store("context", table.select(*[c for c in table.columns if c in reads or c in _KEPT]))
-    engine.drop("bans_at", "members", "rules", "appeals", *[f"{group}_record" for group in GROUPS])
-    return stored
+    return table.select(*[c for c in table.columns if c in reads or c in _KEPT])

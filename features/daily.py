@@ -54,13 +54,18 @@ def read_events(engine: Engine, source: str, raw: ir.Table, numbers: ir.Table) -
 
 
 def line_days(engine: Engine, kinds: Kinds, placed: ir.Table, around: Surroundings | None, calendar: ir.Table | None) -> ir.Table:
-    """The line-days of some days' events."""
+    """The line-days of some days' events, worked out when they are read; then `passing` may go."""
     if kinds.source == "messages":
         return tiles.message_tiles(engine, placed, kinds.measures)
     if kinds.source == "complaints":
         return tiles.complaint_tiles(engine, placed, kinds.measures)
     assert around is not None and calendar is not None
     return tiles.call_tiles(engine, placed, kinds.measures, around, calendar)
+
+
+def passing(source: str) -> list[str]:
+    """The tables stored for the days of an event table."""
+    return [f"{source}_events", f"{source}_together", *tiles.passing(source)]
 
 
 def day_values(engine: Engine, kinds: Kinds, raw: ir.Table, numbers: ir.Table) -> ir.Table:
@@ -72,12 +77,12 @@ def day_values(engine: Engine, kinds: Kinds, raw: ir.Table, numbers: ir.Table) -
     for name in kinds.few:
         met = presence.once_a_day(presence.records(together, name))
         parts.append(met.mutate(what=ibis.literal(kinds.number(name), type="int32"), value=met.value.cast("string")))
-    return engine.store(f"{kinds.source}_values", _together(parts))
+    return _together(parts)
 
 
-def codes(engine: Engine, kinds: Kinds, few: Sequence[ir.Table]) -> ir.Table:
-    """Numbers of few values, see `presence.codes`. few: those of some days, and of the days before."""
-    return presence.codes(engine, f"{kinds.source}_met", len(kinds.columns), *few)
+def codes(engine: Engine, kinds: Kinds, met: ir.Table) -> ir.Table:
+    """Numbers of the few values met on some days, see `presence.codes`: what else was met before them, nobody asks."""
+    return presence.codes(engine, f"{kinds.source}_met", len(kinds.columns), met)
 
 
 def met_before(

@@ -18,10 +18,12 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+from ibis import duckdb
 
 from data_schemas.lake import Lake
+from data_schemas.parquet import parquet_view
 from data_schemas.settings import Settings
-from data_schemas.sources import file_list, text
+from data_schemas.sources import text
 from features import inmemory
 from features.carried import Carried
 from features.lookback import Lookback
@@ -39,6 +41,7 @@ _FACT_BYTES = 60
 """What a fact takes while it is counted, at the least."""
 _READ_SHARE = 0.25
 """Share of the memory for what windows are added up from."""
+_GIVEN = "given"
 _CARRIED_SHARE = 0.15
 """Share of the memory, for each kind of facts, for what one part of a table hands on to the next."""
 
@@ -172,7 +175,10 @@ class DuckEngine(Engine):
 
     def rows(self, name: str, frame: pd.DataFrame) -> ir.Table:
         """A small pandas frame as a table of the engine."""
-        return self.con.create_table(name, frame, temp=True, overwrite=True)
+        made = pa.Table.from_pandas(frame, preserve_index=False)
+        with self._given(made):
+            self.con.raw_sql(f'create or replace temp table "{name}" as from {_GIVEN}')
+        return self._shaped(name, ibis.Schema.from_pyarrow(made.schema))
 
     def frame(self, expr: ir.Table) -> pd.DataFrame:
         """The rows of an expression as a pandas frame."""
@@ -222,7 +228,7 @@ class DuckEngine(Engine):
     def looked_back(self, frame: ir.Table, past: Sequence[Lookback], snapshots: ir.Table) -> Work:
         """Rows as they are kept."""
         rows = {f"{one.source} {part}": table for one in past for part, table in one.rows(self, snapshots).items()}
-        return {"frame": frame, **rows}
+        return {"frame": self.view("frame", frame), **rows}
 
     def carried(self, days: Sequence[int], numbers: ir.Table) -> Carried:
         """Facts that were added up."""
@@ -303,9 +309,7 @@ class DuckEngine(Engine):
 
     def load(self, name: str, paths: Sequence[Path]) -> ir.Table:
         """Parquet files of the same columns as one table."""
-        files = file_list(paths)
-        self.con.raw_sql(f'create or replace temp view "{name}" as from read_parquet({files}, hive_partitioning = false)')
-        return self.con.table(name, database=("temp", "main"))
+        return parquet_view(self.con, name, paths)
 
     def _sql(self, expr: ir.Table) -> str:
         """The statement of an expression; what it holds in memory (as a table of the lake without rows is) can then be read."""
@@ -363,9 +367,17 @@ class DuckEngine(Engine):
     def _take(self, name: str, columns: Mapping[str, str], rows: pa.Table) -> None:
         """Makes a table of Arrow's rows."""
         self.con.raw_sql(_empty(name, ibis.schema(dict(columns))))
-        self.con.con.register("taken", rows.select(list(columns)))
-        self.con.raw_sql(f'insert into "{name}" from taken')
-        self.con.con.unregister("taken")
+        with self._given(rows.select(list(columns))):
+            self.con.raw_sql(f'insert into "{name}" from {_GIVEN}')
+
+    @contextmanager
+    def _given(self, rows: pa.Table) -> Iterator[None]:
+        """Arrow's rows, for a while, as a table of the name `_GIVEN`."""
+        self.con.con.register(_GIVEN, rows)
+        try:
+            yield
+        finally:
+            self.con.con.unregister(_GIVEN)
 
 
 def _empty(name: str, schema: ibis.Schema) -> str:
@@ -383,8 +395,12 @@ def own_folder(prefix: str, scratch: Path | None) -> Path:
 
 @cache
 def _settled() -> None:
-    """What is loaded when the first engine opens stays: to look through it for garbage again and again costs a morning 0.2 s."""
+    """What is loaded when the first engine opens stays, and expressions are many small things that go soon.
+
+    To look through them for garbage again and again costs a morning 0.3 s.
+    """
     gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @contextmanager
@@ -405,7 +421,7 @@ def open_local(settings: Settings, scratch: Path | None = None) -> Iterator[Duck
     """A fresh DuckDB whatever engine the settings name: for small jobs, such as what a report reads of the lake."""
     spill = own_folder("bancast-spill-", scratch)
     threads = settings.threads or os.cpu_count() or 1
-    con = ibis.duckdb.connect(
+    con = duckdb.connect(
         threads=threads,
         memory_limit=f"{settings.memory_gb * 0.75}GB",  # the rest is for what is handed over
         temp_directory=str(spill),

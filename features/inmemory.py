@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ from features.places import Places
 
 _LEAST_ROWS = 2_500
 """Rows from which a chunk is worth a thread."""
+_LEAST_FACTS = 100_000
+"""Facts from which a part of them is worth a thread."""
 _TABLED = 2**25
 """Codes that are looked up in a table; more are put in order."""
 _WIDE = 1 / 8
@@ -238,8 +241,11 @@ def counts(
     """
     facts, odd = places.known(facts), places.known(odd)
     asked = [(need, columns.index(need.what.column)) for need in needs if isinstance(need.what, Presence)]
-    blocks = [*(held.of_lines(places.low, places.high) if held is not None else ()), _met(facts, asked, places)]
-    placed = [_Counted(block, places) for block in blocks]
+    earlier = held.of_lines(places.low, places.high) if held is not None else []
+    size = max(_LEAST_FACTS, ceil(facts.num_rows / threads))
+    parts = [facts.slice(first, size) for first in range(0, facts.num_rows, size)]
+    blocks = [*earlier, *_each(lambda part: [_met(part, asked, places)], parts, threads)]
+    placed = list(_each(lambda block: [_Counted(block, places)], blocks, threads))
 
     def counted(number: int) -> list[Column]:
         """The needs of one column."""

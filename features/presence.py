@@ -38,18 +38,18 @@ def once_a_day(met: ir.Table) -> ir.Table:
     return met.group_by("line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min()).select(*_RECORD)
 
 
-def codes(engine: Engine, label: str, columns: int, *parts: ir.Table) -> ir.Table:
-    """Numbers of the texts of several columns, numbered `what`, stored: short keys make fast groups.
+def codes(engine: Engine, label: str, columns: int, met: ir.Table) -> ir.Table:
+    """Numbers of the texts of several columns, numbered `what`, that were met, stored: short keys make fast groups.
 
     columns: more than any `what`. A number less the multiples of `columns` in it is the `what` of its text.
     """
-    values = ibis.union(*[part.select("what", "value") for part in parts], distinct=True)
+    values = met.select("what", "value").distinct()
     order = ibis.row_number().over(order_by=[values.what, values.value])
     return engine.store(f"{label}_codes", values.mutate(code=order.cast("int64") * columns + values.what))
 
 
 def coded(part: ir.Table, codes: ir.Table) -> ir.Table:
-    """Records of texts as records of their numbers."""
+    """Records of texts as records of their numbers; those of texts without one are left out."""
     joined = part.join(codes, ["what", "value"])
     # Engines count rows in integers of their own width.
     return joined.select(*[part[name] for name in _RECORD if name != "value"], value=codes.code.cast("int64")).select(*_RECORD)

@@ -126,9 +126,12 @@ def _complaints(
     raw = engine.view("complaints_chunk", lake.read(engine.con, "complaints", first, last))
 
     def work() -> Work:
-        return {"tiles": daily.line_days(engine, kinds, daily.read_events(engine, "complaints", raw, numbers), None, None)}
+        placed = daily.read_events(engine, "complaints", raw, numbers)
+        return {"tiles": engine.store("complaints_days", daily.line_days(engine, kinds, placed, None, None))}
 
-    return engine.again(("complaints", "days"), work, place)["tiles"]
+    tiles = engine.again(("complaints", "days"), work, place)["tiles"]
+    engine.drop(*daily.passing("complaints"))
+    return tiles
 
 
 def _within(rows: ir.Table, first: int, last: int) -> ir.Table:
@@ -156,14 +159,15 @@ class _HeldDays(Days):
                 if source == "calls":
                     lines = line_versions(engine, lake, self.numbers)
                     around = Surroundings(engine, lake, settings, lines, first, last)
-                self._tables[source, "tiles"] = daily.line_days(engine, own, placed, around, days)
+                line_days = daily.line_days(engine, own, placed, around, days)
+                self._tables[source, "tiles"] = engine.store(f"{source}_days", line_days)
             if own.columns:
                 few = []
                 if own.few:
                     # One after the other: both go through a table of the same name.
                     for name, rows in (("now", raw), ("then", past)):
                         few.append(engine.store(f"{source}_{name}", daily.day_values(engine, own, rows, self.numbers)))
-                    codes = daily.codes(engine, own, few)
+                    codes = daily.codes(engine, own, few[0])
                     few = [presence.coded(values, codes) for values in few]
                 met = daily.met_before(engine, own, raw, past, self.numbers, few)
                 self._tables[source, "facts"], self._tables[source, "odd"] = met
@@ -313,7 +317,8 @@ class _FiledDays(Days):
                 parts["tiles"] = daily.line_days(engine, kinds, placed, around, known)
             if kinds.few:
                 parts["values"] = daily.day_values(engine, kinds, raw, self.numbers)
-            return parts
+            # They are read once, into their files.
+            return {name: engine.view(f"{source}_{name}_made", rows) for name, rows in parts.items()}
 
         hours = self._settings.features
         place = self.place(source, "days", hours.permitted_from, hours.permitted_to)
@@ -324,7 +329,7 @@ class _FiledDays(Days):
             raw = engine.view(f"{source}_chunk", self._lake.read(engine.con, source, chunk[0], chunk[-1]))
             self._kept.put(source, chunk, keys[0], self._saved(source, engine.again((source, "days"), work, place), chunk))
             yield done
-        engine.drop(*[f"{source}_{name}" for name in ("events", "values", "together")])
+        engine.drop(*daily.passing(source))
 
     def _look_up_values(self, source: str, days: list[int], keys: tuple[Callable[[int], str], ...]) -> Iterator[float]:
         """When what was met on each day was met before, in chunks; after each the share that is done.
@@ -344,7 +349,7 @@ class _FiledDays(Days):
             return {"facts": engine.view(f"{source}_facts_made", facts), "odd": engine.view(f"{source}_odd_made", odd)}
 
         def numbered() -> Work:
-            return {"codes": daily.codes(engine, kinds, few)}
+            return {"codes": daily.codes(engine, kinds, few[0])}
 
         place, numbering, before = self.place(source, "met"), self.place(source, "codes"), 0.0
         for chunk, done in _chunks(days, rows, sum(rows.values()), MET_DAYS):

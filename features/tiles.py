@@ -162,9 +162,7 @@ def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], around
     found = {**pace_measures(whole), **callee_measures(whole), **travel_measures(whole)}
     spent = [*regions, *[column for column in told.columns if column not in _KEYS]]
     table = whole.mutate(**{name: value.cast("int64") for name, value in found.items()}).drop(*spent)
-    tiles = engine.store("call_tiles", around.of_lines(table))
-    engine.drop("call_sums", "call_tallied", "call_roaming", "call_travel", "calls_mixed", "calls_until")
-    return tiles
+    return around.of_lines(table)
 
 
 def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> ir.Table:
@@ -174,9 +172,7 @@ def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> 
     told = engine.tallied("message", seen, _KEYS, {"hours": Tally(_begun(seen.local_second, 3600))})
     counted = seen.group_by(*_KEYS).aggregate(**line_day_sums(engine, seen, measures))
     busiest = told.select(*_KEYS, message_hour="hours_most")
-    tiles = engine.store("message_tiles", layers.dated(beside(counted, (busiest, _KEYS))))
-    engine.drop("message_tallied")
-    return tiles
+    return layers.dated(beside(counted, (busiest, _KEYS)))
 
 
 def complaint_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> ir.Table:
@@ -185,4 +181,10 @@ def complaint_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -
     seen = layers.events
     severe = seen.day.max(where=seen.channel.isin(SEVERE_CHANNELS)).cast("int64")
     base = seen.group_by(*_KEYS).aggregate(**line_day_sums(engine, seen, measures, severe_day=severe))
-    return engine.store("complaint_tiles", layers.dated(base.mutate(complaint_day=base.day.cast("int64"))))
+    return layers.dated(base.mutate(complaint_day=base.day.cast("int64")))
+
+
+def passing(source: str) -> list[str]:
+    """The tables stored for the line-days of an event table."""
+    own = {"calls": ("call_sums", "call_tallied", "call_roaming", "call_travel"), "messages": ("message_tallied",)}
+    return [f"{source}_mixed", f"{source}_until", *own.get(source, ())]

@@ -60,7 +60,7 @@ def kept(home: Path) -> list[Path]:
 @pytest.mark.parametrize("memory", [True, False], ids=["memory", "file"])
 def test_later_builds_run_the_statements_of_the_first(home: Path, recorded: list[str], memory: bool):
     build(home, 4)
-    assert "context" in recorded and kept(home)
+    assert "members" in recorded and kept(home)
     recorded.clear()
     if not memory:
         programs._held.clear()
@@ -70,7 +70,7 @@ def test_later_builds_run_the_statements_of_the_first(home: Path, recorded: list
     for path in kept(home):
         path.unlink()
     pd.testing.assert_frame_equal(table, build(home, 5), check_exact=True)
-    assert "context" in recorded, "what is kept can be lost"
+    assert "members" in recorded, "what is kept can be lost"
 
 
 def test_what_statements_follow_from_makes_other_ones(home: Path, recorded: list[str]):
@@ -78,11 +78,11 @@ def test_what_statements_follow_from_makes_other_ones(home: Path, recorded: list
     for changed in (FEW[1:], FEW[::-1]):
         recorded.clear()
         assert list(build(home, 5, changed).columns[5:]) == [feature.name for feature in changed]
-        assert "context" in recorded
+        assert "members" in recorded
     recorded.clear()
     hours = SETTINGS.model_copy(update={"features": SETTINGS.features.model_copy(update={"permitted_to": "11:00"})})
     build(home, 5, settings=hours)
-    assert "call_tiles" in recorded and "context" not in recorded
+    assert "call_sums" in recorded and "members" not in recorded
 
 
 def test_formulas_of_another_hand_are_not_kept(home: Path, recorded: list[str]):
@@ -91,7 +91,7 @@ def test_formulas_of_another_hand_are_not_kept(home: Path, recorded: list[str]):
     recorded.clear()
     for _ in range(2):
         assert (build(home, 5, [own])[own.name] == 7).all()
-    assert recorded.count("context") == 2
+    assert recorded.count("members") == 2
 
 
 def test_files_of_other_code_go_and_broken_ones_are_made_anew(home: Path, recorded: list[str], monkeypatch: pytest.MonkeyPatch):
@@ -106,7 +106,7 @@ def test_files_of_other_code_go_and_broken_ones_are_made_anew(home: Path, record
     monkeypatch.setattr(programs, "_CODE", "another")
     recorded.clear()
     build(home, 5)
-    assert "context" in recorded
+    assert "members" in recorded
     assert not set(first) & set(kept(home)) and all(path.name.startswith("another") for path in kept(home))
 
 
@@ -147,7 +147,7 @@ def test_a_batch_frees_what_its_formulas_do_not_read(home: Path, monkeypatch: py
         if expr.get_name() == "temp.main.feature_rows":
             tables = self.con.raw_sql("select table_name from duckdb_tables() where temporary").fetchall()
             passing = ("_together", "_when", "_alike", "_record")
-            left.append({name for (name,) in tables if name.endswith(passing) or "_met_" in name or name == "context"})
+            left.append({name for (name,) in tables if name.endswith(passing) or "_met_" in name or name == "members"})
         return arrow(self, expr)
 
     monkeypatch.setattr(DuckEngine, "arrow", watched)
