@@ -1,4 +1,4 @@
-"""What `kernels` and `inmemory` share: columns as arrays, and rows put into groups."""
+"""What `kernels`, `inmemory` and `counted` share: columns as arrays, and rows put into groups."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 
-def plain(column: pa.ChunkedArray) -> np.ndarray:
+def plain(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """The values of a column without nulls."""
-    return column.to_numpy()
+    return column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
 
 
 def begins(key: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ class Block:
     """Facts of the lines from `low` to `high` (exclusive) that were read together, in the order of their class.
 
     line, of: of each fact the line and the class. at, counts: of each class the place, among all as_of days, of the first that
-    looks back on it, and how it counts there and on those after it (second axis); see `inmemory`. values: columns of facts.
+    looks back on it, and how it counts there and on those after it (second axis); see `classes`. values: columns of facts.
     """
 
     low: int

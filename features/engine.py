@@ -24,8 +24,9 @@ from data_schemas.lake import Lake
 from data_schemas.parquet import parquet_view
 from data_schemas.settings import Settings
 from data_schemas.sources import text
-from features import inmemory
+from features import counted, inmemory
 from features.carried import Carried
+from features.classes import Column
 from features.lookback import Lookback
 from features.places import Places
 from features.presence import by_joins, marked
@@ -268,7 +269,7 @@ class DuckEngine(Engine):
 
     def _windows(
         self, work: Work, past: Sequence[Lookback], places: Places, shares: int, carried: Carried | None
-    ) -> Iterator[inmemory.Column]:
+    ) -> Iterator[Column]:
         """The windows of each event table, whose rows are in memory no longer than they are read."""
 
         def read(part: str) -> pa.Table:
@@ -283,7 +284,7 @@ class DuckEngine(Engine):
             if one.counts:
                 facts, odd = read(f"{one.source} facts"), read(f"{one.source} odd")
                 held = carried.of(one.source, "facts") if carried else None
-                yield from inmemory.counts(facts, odd, one.counts, one.columns, places, self._threads, held)
+                yield from counted.counts(facts, odd, one.counts, one.columns, places, self._threads, held)
                 del facts, odd
 
     def again(self, key: object, work: Callable[[], Work], place: Place | None = None) -> Work:

@@ -6,33 +6,22 @@ then the sum, or the largest, of some classes. A class of many lines is added as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from math import ceil
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.arrays import begins, packed, plain
 from features.carried import Block, Held
-from features.feature import WINDOWS, Need, Presence
+from features.classes import Classes, Column, alike, each
+from features.feature import WINDOWS, Need
 from features.places import Places
 
 _LEAST_ROWS = 2_500
 """Rows from which a chunk is worth a thread."""
-_LEAST_FACTS = 100_000
-"""Facts from which a part of them is worth a thread."""
 _TABLED = 2**25
 """Codes that are looked up in a table; more are put in order."""
-_WIDE = 1 / 8
-"""Share of the lines from which a class is added as a whole."""
 _LEAST = np.iinfo("int64").min
-
-
-Column = tuple[str, np.ndarray, np.ndarray]
-"""A name, a value (int64) for each row of some places, and which rows have one."""
 
 
 def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, held: Held | None = None) -> Iterator[Column]:
@@ -45,7 +34,7 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, h
     since, until = np.minimum(since, places.last), np.minimum(until, places.last)  # whatever comes after it is all the same
     (first, lag, rest), found = _combinations(day, since - day, until - since)
     at, segments = _segments(places, first, first + lag, first + lag + rest)
-    one, of = _alike(at, segments)
+    one, of = alike(at, segments)
     columns = {(need.what.name, need.how == "peak") for need in needs}
     groups = _Groups(line, of[found], at[one], segments[one], places, held, len(columns))
 
@@ -54,7 +43,7 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, h
         adder = groups.adder(np.maximum, _LEAST) if peak else groups.adder(np.add, 0)
         for name in names:
             own = {need.days: need for need in needs if need.what.name == name and (need.how == "peak") == peak}
-            values = adder.windows(f"{name} {peak}", plain(facts[name].fill_null(adder.none)), own)
+            values = adder.windows(f"{name} {peak}", facts[name], own)
             seen = groups.met(f"{name} {peak} met", facts[name], own)
             made += [(need.column, values[days], seen[days]) for days, need in own.items()]
         return made
@@ -63,30 +52,12 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, h
     for peak in (False, True):
         names = sorted({need.what.name for need in needs if (need.how == "peak") == peak})
         work += [(peak, names[number::threads]) for number in range(threads) if names[number::threads]]
-    yield from _each(lambda part: worked_out(*part), work, threads)
+    yield from each(lambda part: worked_out(*part), work, threads)
     if held is not None:
         groups.hand_on(held)
 
 
-class _Classes:
-    """The classes of a block, of which those of many lines are added as a whole.
-
-    line: of each fact, from the first line of these places on. wide: whether each class is of many lines; parts: the facts of
-    those that are. rest, rest_of: the other facts and their classes.
-    """
-
-    def __init__(self, block: Block, places: Places):
-        self.block, self.places = block, places
-        self.line = block.line - places.low
-        sizes = np.bincount(block.of, minlength=len(block.at))
-        ends = np.cumsum(sizes)
-        self.wide = sizes > _WIDE * places.lines
-        self.parts = {int(one): slice(ends[one] - sizes[one], ends[one]) for one in np.flatnonzero(self.wide)}
-        self.rest = np.flatnonzero(~np.repeat(self.wide, sizes))
-        self.rest_of = block.of[self.rest]
-
-
-class _Placed(_Classes):
+class _Placed(Classes):
     """Where the facts of a block are added up: those of one class and line stand for themselves.
 
     whole: classes that are added as a whole: the place of the as_of day, the segment, and the class. ones: by segment, the places
@@ -130,8 +101,11 @@ class _Groups:
     ):
         self.places = places
         key = of * np.int64(places.lines) + line - places.low
-        self.order = np.argsort(key, kind="stable")
-        key = key[self.order]
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        self.place = np.empty(len(order), dtype="int64")
+        """Where each fact comes in that order."""
+        self.place[order] = np.arange(len(order))
         self.starts = begins(key)
         group_of, lines = np.divmod(key[self.starts], np.int64(max(1, places.lines)))
         own = Block(places.low, places.high, (lines + places.low).astype("int32"), group_of.astype("int32"), at, segments)
@@ -156,7 +130,7 @@ class _Groups:
             return self._met
         adder = _Adder(self, np.logical_or, 0, "bool")
         earlier = [block.values.get(name, every) for block, every in zip(self.earlier, self._all, strict=False)]
-        return adder.windows_of([*earlier, self.keep(name, adder.added(plain(column.is_valid())))], windows)
+        return adder.windows_of([*earlier, self.keep(name, adder.added(column))], windows)
 
     def keep(self, name: str, values: np.ndarray) -> np.ndarray:
         """The values of a column, which later parts look back on, too."""
@@ -177,14 +151,14 @@ class _Adder:
     def __init__(self, groups: _Groups, add: np.ufunc, none: int, dtype: str):
         self.none = none
         self._groups, self._add, self._dtype = groups, add, dtype
-        self._sorted = np.empty(len(groups.order), dtype=dtype)
+        self._sorted = np.empty(len(groups.place), dtype=dtype)
         lines = groups.places.lines
         self._whole = [{one: np.full(lines, none, dtype) for one in placed.parts} for placed in groups.placed]
 
-    def windows(self, name: str, values: np.ndarray, windows: Iterable[int]) -> dict[int, np.ndarray]:
+    def windows(self, name: str, column: pa.ChunkedArray, windows: Iterable[int]) -> dict[int, np.ndarray]:
         """By length of window, the value of each row. name: by which the column is held."""
         earlier = [block.values[name] for block in self._groups.earlier]
-        return self.windows_of([*earlier, self._groups.keep(name, self.added(values))], windows)
+        return self.windows_of([*earlier, self._groups.keep(name, self.added(column))], windows)
 
     def windows_of(self, every: Sequence[np.ndarray], windows: Iterable[int]) -> dict[int, np.ndarray]:
         """The same of the values of each block's groups."""
@@ -207,12 +181,14 @@ class _Adder:
                 made[days] = places.rows_of(now)
         return made
 
-    def added(self, values: np.ndarray) -> np.ndarray:
-        """The value of each group of the facts that were read now."""
-        if not len(values):
-            return values.astype(self._dtype)
-        values.take(self._groups.order, out=self._sorted, mode="clip")  # "raise" would copy it once more
-        return self._add.reduceat(self._sorted, self._groups.starts)
+    def added(self, column: pa.ChunkedArray) -> np.ndarray:
+        """The value of each group of the facts that were read now; of booleans, whether any of its facts has a value."""
+        first = 0
+        for chunk in column.chunks:
+            whole = chunk.is_valid() if self._dtype == "bool" else chunk.fill_null(self.none) if chunk.null_count else chunk
+            self._sorted[self._groups.place[first : first + len(chunk)]] = plain(whole)
+            first += len(chunk)
+        return self._add.reduceat(self._sorted, self._groups.starts) if first else self._sorted
 
 
 def _segments(places: Places, day: np.ndarray, since: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -223,130 +199,6 @@ def _segments(places: Places, day: np.ndarray, since: np.ndarray, until: np.ndar
     first, days, there = places.reached(day)
     counts = there & (since[:, None] < days) & (days <= until[:, None])
     return first, np.where(counts, np.searchsorted(WINDOWS, days - day[:, None]), -1).astype("int8")
-
-
-def counts(
-    facts: pa.Table,
-    odd: pa.Table,
-    needs: Sequence[Need],
-    columns: Sequence[str],
-    places: Places,
-    threads: int,
-    held: Held | None = None,
-) -> Iterator[Column]:
-    """How many values each line met, or freshly met, in windows before each as_of day; see `presence.window_counts`.
-
-    facts: what, line, day, since, before (null: not in the 28 days before), n. odd: what, line, as_of_day, segment, before, n,
-    of what can only be judged there. columns: in the order of their numbers `what`. held: as in `sums`.
-    """
-    facts, odd = places.known(facts), places.known(odd)
-    asked = [(need, columns.index(need.what.column)) for need in needs if isinstance(need.what, Presence)]
-    earlier = held.of_lines(places.low, places.high) if held is not None else []
-    size = max(_LEAST_FACTS, ceil(facts.num_rows / threads))
-    parts = [facts.slice(first, size) for first in range(0, facts.num_rows, size)]
-    blocks = [*earlier, *_each(lambda part: [_met(part, asked, places)], parts, threads)]
-    placed = list(_each(lambda block: [_Counted(block, places)], blocks, threads))
-
-    def counted(number: int) -> list[Column]:
-        """The needs of one column."""
-        own = [place for place, (_, column) in enumerate(asked) if column == number]
-        made = np.zeros((len(own), len(places.days), places.lines), dtype="int64")
-        for part in placed:
-            part.add(own, made)
-        judged = odd.filter(pc.equal(odd["what"], number))
-        for by_day, place in zip(made, own, strict=True):
-            _add_odd(by_day, judged, asked[place][0], places)
-        found = [places.rows_of(by_day.reshape(-1)) for by_day in made]
-        return [(asked[place][0].column, values, values > 0) for place, values in zip(own, found, strict=True)]
-
-    yield from _each(counted, sorted({number for _, number in asked}), threads)
-    if held is not None:
-        for part in placed:
-            for block in part.handed_on():
-                held.keep(block)
-
-
-def _met(facts: pa.Table, asked: Sequence[tuple[Need, int]], places: Places) -> Block:
-    """Facts of values met in the order of their class; those of one count for the same needs (second axis) on the same days."""
-    what, line, day, since = (plain(facts[name]) for name in ("what", "line", "day", "since"))
-    age = np.where(plain(facts["before"].is_valid()), day - plain(facts["before"].fill_null(0)), 0)
-    kinds, found = _combinations(what, day, np.minimum(since, places.last) - day, age)
-    at, inside = _inside(kinds, asked, places)
-    one, of = _alike(at, inside)
-    mine = of.astype("uint16" if len(one) <= 2**16 else "int64")[found]
-    order = np.argsort(mine, kind="stable")
-    return Block(places.low, places.high, line[order], mine[order], at[one], inside[one], {"n": plain(facts["n"])[order]})
-
-
-class _Counted(_Classes):
-    """Facts of values met, to be counted."""
-
-    def handed_on(self) -> list[Block]:
-        """What later parts look back on: of classes of many one fact a line."""
-        block, later = self.block, self.places.later(self.block, np.asarray(self.block.counts.any(axis=1)))
-        rest = block.rows(self.rest).after(later)
-        totals = {one: self._total(one) for one in self.parts if later[one]}
-        there = {one: np.flatnonzero(total) for one, total in totals.items()}
-        if not there:
-            return [rest]
-        line = (np.concatenate(list(there.values())) + self.places.low).astype(block.line.dtype)
-        of = np.repeat(list(there), [len(lines) for lines in there.values()]).astype(block.of.dtype)
-        n = np.concatenate([totals[one][lines] for one, lines in there.items()])
-        return [rest, replace(block, line=line, of=of, values={"n": n}).after(later)]
-
-    def _total(self, one: int) -> np.ndarray:
-        """How many values of a class each line met."""
-        part = self.parts[one]
-        # Counts are far below what a float holds exactly.
-        total = np.bincount(self.line[part], weights=self.block.values["n"][part], minlength=self.places.lines)
-        return total.astype("int64")
-
-    def add(self, own: Sequence[int], made: np.ndarray) -> None:
-        """Adds them to the counts of some needs, as_of days and lines."""
-        block, n = self.block, self.block.values["n"]
-        here = [self.places.here(block.at, further) for further in range(block.counts.shape[2])]
-        inside = block.counts[:, own]
-        for one in self.parts:
-            if not inside[one].any():
-                continue
-            total = self._total(one)
-            for place, further in np.argwhere(inside[one]):
-                day, there = here[further]
-                if there[one]:
-                    made[place, day[one]] += total
-        for place in range(len(own)) if len(self.rest) else ():
-            for further, (day, there) in enumerate(here):
-                few = (inside[:, place, further] & there)[self.rest_of]
-                np.add.at(made[place], (day[self.rest_of[few]], self.line[self.rest[few]]), n[self.rest[few]])
-
-
-def _inside(kinds: Sequence[np.ndarray], asked: Sequence[tuple[Need, int]], places: Places) -> tuple[np.ndarray, np.ndarray]:
-    """The place of the first as_of day that looks back on facts, and whether they count for needs (second axis) from there on.
-
-    They do where they are met in the window of the need, and on no earlier day of it.
-    """
-    what, day, lag, age = kinds
-    first, days, there = places.reached(day)
-    what, day, lag, age = (kind[:, None] for kind in kinds)
-    there &= day + lag < days
-    inside = [
-        there & (what == number) & (days <= day + need.days) & _first(age == 0, day - age, days, need) for need, number in asked
-    ]
-    return first, np.stack(inside, axis=1)
-
-
-def _first(new: np.ndarray, before: np.ndarray, days: np.ndarray, need: Need) -> np.ndarray:
-    fresh = isinstance(need.what, Presence) and need.what.fresh
-    return new if fresh else new | (before < days - need.days)
-
-
-def _add_odd(made: np.ndarray, odd: pa.Table, need: Need, places: Places) -> None:
-    """Add what can only be judged at an as_of day to the counts of as_of days and lines."""
-    there, before = plain(odd["as_of_day"]), plain(odd["before"].fill_null(0))
-    counts = plain(odd["segment"]) <= WINDOWS.index(need.days)
-    counts &= _first(plain(odd["before"].is_null()), before, there, need)
-    at = np.searchsorted(places.days, there[counts])
-    np.add.at(made, (at, plain(odd["line"])[counts] - places.low), plain(odd["n"])[counts])
 
 
 def _combinations(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -361,24 +213,6 @@ def _combinations(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     else:
         _, rows, found = np.unique(code, return_index=True, return_inverse=True)
     return [values[rows] for values in columns], found
-
-
-def _alike(at: np.ndarray, told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The place of one row of each sort, and of which sort each row is, by a number and what is told of some places after it."""
-    if not told.size:
-        return np.zeros(0, dtype="int64"), np.zeros(len(at), dtype="int64")
-    rows = told.reshape(len(told), -1)
-    rows = np.packbits(rows, axis=1) if rows.dtype == bool else rows.view("uint8")
-    rows = np.concatenate([at.astype("int32")[:, None].view("uint8"), rows], axis=1)
-    _, first, of = np.unique(rows.view(f"V{rows.shape[1]}").reshape(-1), return_index=True, return_inverse=True)
-    return first, of.reshape(-1)
-
-
-def _each(work: Callable, items: Iterable, threads: int) -> Iterator:
-    """What `work` makes of each item, in order, by several threads."""
-    with ThreadPoolExecutor(threads) as pool:
-        for made in pool.map(work, items):
-            yield from made
 
 
 def beside(frame: pa.Table, parts: Iterable[tuple[Places, Iterable[Column]]], chunks: int) -> pa.Table:

@@ -11,7 +11,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from data_schemas.settings import Settings
-from features import inmemory
+from features import classes, counted
 from features.engine import DuckEngine, Engine, open_local
 from features.feature import Measure, Need, Presence
 from features.lookback import Lookback
@@ -27,7 +27,7 @@ line_days = st.lists(
     max_size=30,
 )
 few_facts = st.tuples(
-    st.integers(0, 1), st.integers(0, 4), DAYS, st.integers(0, 9), st.one_of(st.none(), st.integers(1, 28)), st.integers(1, 4)
+    st.integers(0, 1), st.integers(0, 4), DAYS, st.integers(0, 40), st.one_of(st.none(), st.integers(1, 28)), st.integers(1, 4)
 )
 odd_records = st.tuples(
     st.integers(0, 1),
@@ -53,10 +53,11 @@ placed = st.lists(
     st.lists(few_facts, max_size=30),
     st.lists(odd_records, max_size=8),
     st.sampled_from([0, 0.5, 9]),
+    st.sampled_from([0, 10**6]),
     st.booleans(),
 )
-def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd, wide, shared):
-    """However many of the lines a class has that is added as a whole, and at once or for some of the lines at a time.
+def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd, wide, cells, shared):
+    """However many of the lines a class has that is added as a whole, whether there is a cell for each, and at once or in shares.
 
     Late facts and void ones, no values, lines that the frame lacks or that have no number, records judged at an as_of."""
     rows, days = _frame(frame)
@@ -66,7 +67,9 @@ def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd,
         snapshots = engine.rows("snapshots", pd.DataFrame({"as_of_day": pd.array(days, dtype="int32")}))
         joined = Engine.with_windows(engine, "by_join", Engine.looked_back(engine, known, [past], snapshots), [past], days)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(inmemory, "_WIDE", wide)
+            patch.setattr(classes, "_WIDE", wide)
+            patch.setattr(counted, "_CELLS", cells)
+            patch.setattr(counted, "_BATCH", 4)
             patch.setattr(engine, "_memory", 1000 if shared else 2**30)
             added = engine.with_windows("in_memory", engine.looked_back(known, [past], snapshots), [past], days)
         assert dict(added.schema()) == dict(engine.con.table("in_memory").schema()) == dict(joined.schema())
@@ -82,14 +85,16 @@ def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd,
     line_days,
     st.lists(few_facts, max_size=30),
     st.sampled_from([0, 0.5, 9]),
+    st.sampled_from([0, 10**6]),
     st.lists(st.booleans(), min_size=5, max_size=5),
     st.sampled_from([0, 300, float("inf")]),
 )
-def test_parts_that_hand_on_what_they_read_have_the_windows_of_the_whole(frame, tiles, facts, wide, shared, most):
+def test_parts_that_hand_on_what_they_read_have_the_windows_of_the_whole(frame, tiles, facts, wide, cells, shared, most):
     """Whatever parts read at once or for some of the lines at a time, and where there is little memory to hand anything on."""
     rows, days = _frame(frame)
     with open_local(Settings(threads=2)) as engine, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inmemory, "_WIDE", wide)
+        patch.setattr(classes, "_WIDE", wide)
+        patch.setattr(counted, "_CELLS", cells)
         past = _lookback(engine, tiles, facts, [])
 
         def windows(name, days, past, carried=None):
