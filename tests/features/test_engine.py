@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
@@ -26,8 +26,9 @@ line_days = st.lists(
     st.tuples(st.integers(0, 4), DAYS, st.integers(0, 9), st.one_of(st.none(), st.integers(1, 9)), st.integers(-3, 9)),
     max_size=30,
 )
+late = st.one_of(st.integers(0, 9), st.integers(27, 29))
 few_facts = st.tuples(
-    st.integers(0, 1), st.integers(0, 4), DAYS, st.integers(0, 40), st.one_of(st.none(), st.integers(1, 28)), st.integers(1, 4)
+    st.integers(0, 1), st.integers(0, 4), DAYS, late, st.one_of(st.none(), st.integers(1, 28)), st.integers(1, 4)
 )
 odd_records = st.tuples(
     st.integers(0, 1),
@@ -56,6 +57,7 @@ placed = st.lists(
     st.sampled_from([0, 10**6]),
     st.booleans(),
 )
+@example([(1, 90)], [], [(0, 1, 62, late, None, 1) for late in (27, 28)], [], 0, 0, False)
 def test_windows_added_up_in_memory_are_those_of_joins(frame, tiles, facts, odd, wide, cells, shared):
     """However many of the lines a class has that is added as a whole, whether there is a cell for each, and at once or in shares.
 
