@@ -171,6 +171,7 @@ class _HeldDays(Days):
                     few = [presence.coded(values, codes) for values in few]
                 met = daily.met_before(engine, own, raw, past, self.numbers, few)
                 self._tables[source, "facts"], self._tables[source, "odd"] = met
+            engine.drop(*daily.passing(source))
         if (complaints := _complaints(engine, lake, kinds["complaints"], self.numbers, first, last)) is not None:
             self._tables["complaints", "tiles"] = complaints
 
