@@ -17,5 +17,9 @@ def parquet_view(con: ibis.BaseBackend, name: str, paths: Sequence[Path]) -> ir.
     """Files of the same columns as a view of DuckDB's, which goes by a name as long as the connection lasts."""
     con.raw_sql(f'create or replace temp view "{name}" as from read_parquet({file_list(paths)}, hive_partitioning = false)')
     # To ask the engine for the columns takes several milliseconds, and a morning reads two dozen tables.
-    shape = ibis.Schema.from_pyarrow(pq.read_schema(paths[0]))
+    return passing_table(con, name, ibis.Schema.from_pyarrow(pq.read_schema(paths[0])))
+
+
+def passing_table(con: ibis.BaseBackend, name: str, shape: ibis.Schema) -> ir.Table:
+    """What goes by a name among DuckDB's temporary tables and views, without asking for its columns."""
     return ops.DatabaseTable(name, shape, con, ops.Namespace("temp", "main")).to_expr()

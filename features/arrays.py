@@ -11,7 +11,7 @@ import pyarrow as pa
 
 def plain(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """The values of a column without nulls."""
-    return column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
+    return column.to_numpy(zero_copy_only=False)
 
 
 def begins(key: np.ndarray) -> np.ndarray:

@@ -49,5 +49,4 @@ def alike(at: np.ndarray, told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def each(work: Callable, items: Iterable, threads: int) -> Iterator:
     """What `work` makes of each item, in order, by several threads."""
     with ThreadPoolExecutor(threads) as pool:
-        for made in pool.map(work, items):
-            yield from made
+        yield from pool.map(work, items)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from math import prod
 
 import numpy as np
@@ -44,7 +45,7 @@ def counts(
     asked = [(need, columns.index(need.what.column)) for need in needs if isinstance(need.what, Presence)]
     earlier = held.of_lines(places.low, places.high) if held is not None else []
     blocks = [*earlier, *_met(facts, asked, places, threads)]
-    placed = list(each(lambda block: [_Counted(block, places)], blocks, threads))
+    placed = list(each(lambda block: _Counted(block, places), blocks, threads))
 
     def counted(number: int) -> list[Column]:
         """The needs of one column."""
@@ -58,7 +59,7 @@ def counts(
         found = [places.rows_of(by_day.reshape(-1)) for by_day in made]
         return [(asked[place][0].column, values, values > 0) for place, values in zip(own, found, strict=True)]
 
-    yield from each(counted, sorted({number for _, number in asked}), threads)
+    yield from chain.from_iterable(each(counted, sorted({number for _, number in asked}), threads))
     if held is not None:
         for part in placed:
             for block in part.handed_on():
@@ -75,11 +76,11 @@ def _met(facts: pa.Table, asked: Sequence[tuple[Need, int]], places: Places, thr
     batches = facts.to_batches(_BATCH)
     shares = [batches[part::threads] for part in range(threads) if batches[part::threads]]
 
-    def coded(share: list[pa.RecordBatch]) -> list[list[np.ndarray]]:
+    def coded(share: list[pa.RecordBatch]) -> list[np.ndarray]:
         codes = [_code(batch, days["min"], shape) for batch in share]
         for code in codes:
             there[code] = True
-        return [codes]
+        return codes
 
     codes = list(each(coded, shares, threads))
     kinds = np.flatnonzero(there)
@@ -89,9 +90,9 @@ def _met(facts: pa.Table, asked: Sequence[tuple[Need, int]], places: Places, thr
     classes = np.zeros(len(there), dtype="uint16" if len(one) <= 2**16 else "int64")
     classes[kinds] = of
 
-    def block(share: tuple[list[pa.RecordBatch], list[np.ndarray]]) -> list[Block]:
+    def block(share: tuple[list[pa.RecordBatch], list[np.ndarray]]) -> Block:
         line, of, n = _by_class(*share, classes, len(one), places)
-        return [Block(places.low, places.high, line, of, at[one], inside[one], {"n": n})]
+        return Block(places.low, places.high, line, of, at[one], inside[one], {"n": n})
 
     return list(each(block, zip(shares, codes, strict=True), threads))
 
@@ -99,7 +100,7 @@ def _met(facts: pa.Table, asked: Sequence[tuple[Need, int]], places: Places, thr
 def _code(batch: pa.RecordBatch, first: int, shape: Sequence[int]) -> np.ndarray:
     """What tells when facts count, as one number: the column, the day from the first on, its lag and the age of the day before.
 
-    lag: days until it was known; facts known later than that never count. age: 0 where it was not met before.
+    lag: days until it was known, at the most the longest window, for facts known later never count. age: 0 where not met before.
     """
     what, day, since = (plain(batch[name]) for name in ("what", "day", "since"))
     before = batch["before"]

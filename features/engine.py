@@ -14,14 +14,13 @@ from math import ceil
 from pathlib import Path
 
 import ibis
-import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 from ibis import duckdb
 
 from data_schemas.lake import Lake
-from data_schemas.parquet import parquet_view
+from data_schemas.parquet import parquet_view, passing_table
 from data_schemas.settings import Settings
 from data_schemas.sources import text
 from features import counted, inmemory
@@ -42,7 +41,6 @@ _FACT_BYTES = 60
 """What a fact takes while it is counted, at the least."""
 _READ_SHARE = 0.25
 """Share of the memory for what windows are added up from."""
-_GIVEN = "given"
 _CARRIED_SHARE = 0.15
 """Share of the memory, for each kind of facts, for what one part of a table hands on to the next."""
 
@@ -177,8 +175,8 @@ class DuckEngine(Engine):
     def rows(self, name: str, frame: pd.DataFrame) -> ir.Table:
         """A small pandas frame as a table of the engine."""
         made = pa.Table.from_pandas(frame, preserve_index=False)
-        with self._given(made):
-            self.con.raw_sql(f'create or replace temp table "{name}" as from {_GIVEN}')
+        with self._given(made) as given:
+            self.con.raw_sql(f'create or replace temp table "{name}" as from {given}')
         return self._shaped(name, ibis.Schema.from_pyarrow(made.schema))
 
     def frame(self, expr: ir.Table) -> pd.DataFrame:
@@ -322,7 +320,7 @@ class DuckEngine(Engine):
     def _shaped(self, name: str, schema: ibis.Schema) -> ir.Table:
         """What goes by a name, without asking for its columns."""
         shape = ibis.schema({column: kind.copy(nullable=True) for column, kind in schema.items()})
-        return ops.DatabaseTable(name, shape, self.con, ops.Namespace("temp", "main")).to_expr()
+        return passing_table(self.con, name, shape)
 
     @contextmanager
     def _planned(self) -> Iterator[list[str]]:
@@ -368,17 +366,18 @@ class DuckEngine(Engine):
     def _take(self, name: str, columns: Mapping[str, str], rows: pa.Table) -> None:
         """Makes a table of Arrow's rows."""
         self.con.raw_sql(_empty(name, ibis.schema(dict(columns))))
-        with self._given(rows.select(list(columns))):
-            self.con.raw_sql(f'insert into "{name}" from {_GIVEN}')
+        with self._given(rows.select(list(columns))) as given:
+            self.con.raw_sql(f'insert into "{name}" from {given}')
 
     @contextmanager
-    def _given(self, rows: pa.Table) -> Iterator[None]:
-        """Arrow's rows, for a while, as a table of the name `_GIVEN`."""
-        self.con.con.register(_GIVEN, rows)
+    def _given(self, rows: pa.Table) -> Iterator[str]:
+        """The name by which Arrow's rows are a table for a while."""
+        name = "given"
+        self.con.con.register(name, rows)
         try:
-            yield
+            yield name
         finally:
-            self.con.con.unregister(_GIVEN)
+            self.con.con.unregister(name)
 
 
 def _empty(name: str, schema: ibis.Schema) -> str:

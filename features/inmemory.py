@@ -7,6 +7,7 @@ then the sum, or the largest, of some classes. A class of many lines is added as
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +53,7 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, h
     for peak in (False, True):
         names = sorted({need.what.name for need in needs if (need.how == "peak") == peak})
         work += [(peak, names[number::threads]) for number in range(threads) if names[number::threads]]
-    yield from each(lambda part: worked_out(*part), work, threads)
+    yield from chain.from_iterable(each(lambda part: worked_out(*part), work, threads))
     if held is not None:
         groups.hand_on(held)
 
