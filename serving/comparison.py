@@ -9,6 +9,7 @@ true outliers among many do not hide each other, for each unit may be one (a sma
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +27,10 @@ _OUTLIERS, _WIDE = 0.02, 4.0
 """Share of units that may be outliers, and the dispersion that those have beside the others'."""
 _FOLDS = 50
 """Parts of the units that are left out in turn for the dispersion; with fewer units each is alone."""
-_STEPS = 24
-"""Halvings of a ratio's logarithm, from a thousandth to a thousand, in search of a bound: to 1e-6."""
+_NARROWER = 8
+"""Lesser variances than a unit's own at which its count is looked at."""
+_FARTHEST, _STEPS = 1e6, 26
+"""Bounds of ratios are looked for from its inverse to this, by halvings of the logarithm: to 1e-6."""
 
 
 @dataclass(frozen=True)
@@ -51,29 +54,41 @@ def compare(events: np.ndarray, exposure: np.ndarray) -> Comparison:
     mean = np.where(good, expected, 1.0)
     likely = _dispersion(events, exposure)
     chance, common = _unsure(events, exposure, mean)
-    shape = 1 / (_DISPERSION * (1 + common[:, None]) + chance[:, None])
+    variance = _DISPERSION * (1 + common[:, None]) + chance[:, None]
+    narrower = np.geomspace(_DISPERSION[0], variance[:, 0], _NARROWER, endpoint=False, axis=1)
+
+    def tail(count: np.ndarray, ratio: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """P(N >= count) at ratios and variances: of a negative binomial of mean m and shape k, I(count, k) at m / (m + k)."""
+        due, shape = (ratio * mean)[:, None], 1 / variance
+        return np.asarray(betainc(np.maximum(count, 1.0)[:, None], shape, due / (due + shape)))
 
     def reach(count: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-        """P(N >= count) at these ratios: of a negative binomial of mean m and shape k, I(count, k) at m / (m + k)."""
-        due = (ratio * mean)[:, None]
-        tail = betainc(np.maximum(count, 1.0)[:, None], shape, due / (due + shape))
-        return np.where(count > 0, (likely * tail).sum(axis=1), 1.0)
+        """P(N >= count), a variance taken as a lesser one where that makes the count likelier: who knows less finds less odd.
 
-    def bound(count: np.ndarray, wanted: float) -> np.ndarray:
-        """The ratio at which P(N >= count) is as wanted."""
-        low, high = np.full(len(mean), np.log(1e-3)), np.full(len(mean), np.log(1e3))
+        For the wider a gamma distribution is, the more of its weight is near 0, where hardly any count is reached.
+        """
+        most = np.maximum.accumulate(tail(count, ratio, np.hstack([narrower, variance])), axis=1)[:, _NARROWER:]
+        return np.where(count > 0, (likely * most).sum(axis=1), 1.0)
+
+    def missed(count: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+        """P(N > count) at the variances as they are."""
+        return np.asarray((likely * tail(count + 1, ratio, variance)).sum(axis=1))
+
+    def bound(chance: Callable[[np.ndarray, np.ndarray], np.ndarray], count: np.ndarray, wanted: float) -> np.ndarray:
+        """The ratio at which this chance is as wanted."""
+        low, high = np.full(len(mean), -np.log(_FARTHEST)), np.full(len(mean), np.log(_FARTHEST))
         for _ in range(_STEPS):
             middle = (low + high) / 2
-            below = reach(count, np.exp(middle)) < wanted
+            below = chance(count, np.exp(middle)) < wanted
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.exp((low + high) / 2)
 
     rest = (1 - LEVEL) / 2
     some = np.maximum(observed, 1.0)
-    low = bound(some, rest)
-    # A wide gamma distribution has much weight near 0, so that almost any ratio might have given few events: in factors, the
-    # upper bound of a count is no farther than the lower one.
-    high = np.minimum(bound(observed + 1, 1 - rest), (some / mean) ** 2 / low)
+    low = bound(reach, some, rest)
+    # With a wide distribution almost any ratio might have given few events: in factors, the upper bound of a count is no farther
+    # than the lower one.
+    high = np.minimum(bound(missed, observed, 1 - rest), (some / mean) ** 2 / low)
     return Comparison(
         expected=np.where(good, expected, np.nan),
         ratio=np.where(good, observed / mean, np.nan),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from serving.comparison import THIN, compare, discoveries
@@ -29,6 +29,9 @@ def test_a_unit_alone_on_its_carrier_is_compared_with_all_others_and_a_unit_alon
 
 
 @settings(max_examples=25, deadline=None)
+@example([(0, 5), (1, 1), (7, 1)])  # the others have one event
+@example([(48, 1), (2, 1), (2, 18)])  # the first with less than expected: nothing out of the ordinary
+@example([(0, 16), (60, 1), (1, 1)])
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), min_size=2, max_size=12))
 def test_intervals_hold_the_ratio_and_leave_one_out_where_the_count_is_unlikely(rows):
     events, exposure = np.array([[e] for e, _ in rows], dtype=float), np.array([[100.0 * x] for _, x in rows])
@@ -38,6 +41,7 @@ def test_intervals_hold_the_ratio_and_leave_one_out_where_the_count_is_unlikely(
     assert ((found.p >= 0) & (found.p <= 1 + 1e-12)).all()
     sure = told & (np.abs(found.p - 0.025) > 1e-4)
     np.testing.assert_array_equal((found.low > 1)[sure], (found.p < 0.025)[sure])
+    assert (found.p[found.ratio <= 1] > 0.025).all(), "no more than expected is never unlikely"
 
 
 def test_the_more_the_others_differ_the_less_a_count_says():
