@@ -11,7 +11,7 @@ import functools
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -96,6 +96,24 @@ class Asked:
     peers: list[PeerNeed] = field(default_factory=list)
 
 
+class _Anything:
+    """Stands for a column in a dry run: whatever is done with it, it stays as it is. Real expressions take far longer."""
+
+    def _same(self, *_: object, **__: object) -> _Anything:
+        return self
+
+    def __getattr__(self, name: str) -> Callable[..., _Anything]:
+        return self._same
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _same
+    __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __invert__ = _same
+    __eq__ = __ne__ = _same  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+
+_ANYTHING = cast(Any, _Anything())
+
+
 class Window:
     """What a formula sees: one line at one as_of, looking back `days` days.
 
@@ -114,7 +132,7 @@ class Window:
 
     def _column(self, need: Need) -> ir.NumericValue:
         self._asked.needs.add(need)
-        return number(1) if self._frame is None else self._frame[need.column]
+        return _ANYTHING if self._frame is None else self._frame[need.column]
 
     def over(self, days: int) -> Window:
         """The same line over another window."""
@@ -135,7 +153,7 @@ class Window:
     def at(self, column: str) -> ir.Value:
         """A column of `context`: what is known of the line, its pool and its carrier at as_of."""
         self._asked.reads.add(column)
-        return number(1) if self._frame is None else self._frame[column]
+        return _ANYTHING if self._frame is None else self._frame[column]
 
     def group_total(self, value: ir.NumericValue, by: str) -> ir.NumericValue:
         """The sum of an integer `value` over all eligible lines that share `by`; missing where `by` is.
@@ -157,7 +175,9 @@ class Window:
 
     def _of_peers(self, how: Literal["total", "count", "rank"], value: ir.NumericValue, by: str) -> ir.NumericValue:
         self._asked.peers.append(PeerNeed(how, by, value))
-        if self._frame is None or self._answers is None:
+        if self._frame is None:
+            return _ANYTHING
+        if self._answers is None:
             return number(1)
         return self._frame[self._answers[len(self._asked.peers) - 1]]
 
@@ -173,6 +193,11 @@ def number(value: float) -> ir.NumericValue:
 def ratio(above: ir.Value, below: ir.Value) -> ir.NumericValue:
     """Quotient of two counts; missing where below is 0 or missing."""
     return above.cast("float64") / below.cast("float64").nullif(0.0)
+
+
+def at_least(value: ir.NumericValue, least: float) -> ir.NumericValue:
+    """The value, or `least` where it is less."""
+    return value.clip(lower=least)
 
 
 def shrunk(above: ir.Value, below: ir.Value, prior: ir.Value, weight: float) -> ir.NumericValue:

@@ -6,10 +6,9 @@ that sleeps for weeks and then calls all day is taken for a rented one. A dialle
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
 
-from features.feature import LONGEST, Formula, Window, declare, growth, ratio
+from features.feature import LONGEST, Formula, Window, at_least, declare, growth, ratio
 from features.measures import (
     ACTIVE_DAYS,
     ACTIVE_HOURS,
@@ -43,7 +42,7 @@ def _week_change(w: Window) -> ir.NumericValue:
 def _unsteadiness(w: Window) -> ir.NumericValue:
     mean = w.total(CALLS).cast("float64") / w.days
     spread = w.total(CALLS_SQUARED).cast("float64") / w.days - mean * mean
-    return ibis.greatest(spread, 0.0).sqrt() / mean.nullif(0.0)
+    return at_least(spread, 0.0).sqrt() / mean.nullif(0.0)
 
 
 def _beside_mean(by: str) -> Formula:
