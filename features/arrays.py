@@ -1,4 +1,4 @@
-"""What `kernels`, `inmemory` and `counted` share: columns as arrays, and rows put into groups."""
+"""What `kernels`, `tallies`, `inmemory` and `counted` share: columns as arrays, and rows put into groups."""
 
 from __future__ import annotations
 
@@ -14,9 +14,21 @@ def plain(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     return column.to_numpy(zero_copy_only=False)
 
 
+def integers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """The integers of a column (int64), 0 where there is none, and where there are any."""
+    return plain(column.cast("int64").fill_null(0)), plain(column.is_valid())
+
+
 def begins(key: np.ndarray) -> np.ndarray:
     """Where each run of equal values begins."""
     return np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
+
+
+def grouped(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each row's group, ascending by key, and a row of each group; rows of a group mostly lie together."""
+    runs = begins(key)
+    _, first, of = np.unique(key[runs], return_index=True, return_inverse=True)
+    return np.repeat(of, np.diff(runs, append=len(key))), runs[first]
 
 
 def packed(columns: Sequence[np.ndarray]) -> np.ndarray:

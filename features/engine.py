@@ -30,7 +30,7 @@ from features.lookback import Lookback
 from features.places import Places
 from features.presence import by_joins, marked
 from features.programs import Place, Program, Step
-from features.tallies import Tally, by_groups, by_lists, summed
+from features.tallies import FIGURES, Tally, by_groups, by_sorting, summed
 from features.windows import beside
 
 Work = dict[str, ir.Table]
@@ -197,16 +197,15 @@ class DuckEngine(Engine):
         return self._shaped(name, expr.schema())
 
     def tallied(self, name: str, events: ir.Table, keys: Sequence[str], tallies: Mapping[str, Tally]) -> ir.Table:
-        """Few events by lists, which are short: far cheaper than groups of their own; many by a loop over them."""
+        """In memory: by putting events in order, or by a loop over them where they are many."""
         values = {f"{label}_value": tally.value.cast("int64") for label, tally in tallies.items()}
         values |= {f"{label}_of": tally.of.cast("int64") for label, tally in tallies.items() if tally.of is not None}
         told = self.view(f"{name}_told", events.select(*keys, **values))
-        of = {label: told[f"{label}_of"] if tally.of is not None else None for label, tally in tallies.items()}
-        named = {label: Tally(told[f"{label}_value"], of[label], tally.often) for label, tally in tallies.items()}
-        with self._planned() as otherwise:
-            made = self.store(f"{name}_tallied", by_lists(self.view, name, told, keys, named))
-        asked = [[label, of[label] is not None, tally.often] for label, tally in tallies.items()]
-        self._run(Step.of("tally", told, told, [made], otherwise, keys=list(keys), tallies=asked))
+        shape = {key: told[key].type() for key in keys}
+        shape |= dict.fromkeys([f"{label}_{figure}" for label in tallies for figure in FIGURES], "int64")
+        made = self._shaped(f"{name}_tallied", ibis.schema(shape))
+        asked = [[label, tally.of is not None, tally.often] for label, tally in tallies.items()]
+        self._run(Step.of("tally", told, told, [made], [], keys=list(keys), tallies=asked))
         return made
 
     def met_before(
@@ -348,13 +347,10 @@ class DuckEngine(Engine):
     def _do(self, step: str | Step) -> None:
         if isinstance(step, str):
             self.con.raw_sql(step)
-        elif self._has_rows(step.sized_by, self.many_rows):
-            from features import kernels  # takes a while to load
-
+        elif (many := self._has_rows(step.sized_by, self.many_rows)) or not step.otherwise:
             rows = self.con.con.sql(f'from "{step.rows}"').to_arrow_table()
-            for (name, columns), made in zip(
-                step.into.items(), kernels.run(step.kernel, rows, self._threads, step.options), strict=True
-            ):
+            found = _loop(step.kernel, many)(rows, self._threads, **step.options)
+            for (name, columns), made in zip(step.into.items(), found, strict=True):
                 self._take(name, columns, made)
         else:
             self._replay(step.otherwise)
@@ -378,6 +374,16 @@ class DuckEngine(Engine):
             yield name
         finally:
             self.con.con.unregister(name)
+
+
+def _loop(kernel: str, many: bool) -> Callable[..., list[pa.Table]]:
+    """What works rows out in memory, by its name."""
+    if kernel == "tally" and not many:
+        return by_sorting
+    from features import kernels  # takes a while to load
+
+    loop: Callable[..., list[pa.Table]] = getattr(kernels, kernel)
+    return loop
 
 
 def _empty(name: str, schema: ibis.Schema) -> str:

@@ -5,7 +5,7 @@ Numba compiles them when they are first needed, in seconds, and keeps the result
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numba import types
 
-from features.arrays import begins, packed, plain
+from features.arrays import begins, integers, packed, plain
 from features.feature import LONGEST
 from features.tallies import FIGURES
 
@@ -151,7 +151,7 @@ def tally(events: pa.Table, threads: int, keys: Sequence[str], tallies: Sequence
     """
     columns = [f"{name}_{part}" for name, of, _ in tallies for part in (("value", "of") if of else ("value",))]
     with ThreadPoolExecutor(threads) as pool:
-        read = pool.map(lambda column: _values(events[column]), columns)
+        read = pool.map(lambda column: integers(events[column]), columns)
         held = [plain(events[key]) for key in keys]
         runs = _Runs(packed(held))
         values = dict(zip(columns, read, strict=True))
@@ -289,14 +289,3 @@ def meet(records: pa.Table, threads: int, columns: int) -> list[pa.Table]:
         made = list(pool.map(met, runs.parts(threads) or [(0, 0)]))
     odd = np.concatenate([rows for _, rows in made])
     return [pa.concat_tables([facts for facts, _ in made]), records.take(pa.array(odd)) if len(odd) else records.slice(0, 0)]
-
-
-def run(kernel: str, rows: pa.Table, threads: int, options: Mapping[str, Any]) -> list[pa.Table]:
-    """The tables that a kernel makes of some rows, by its name."""
-    kernels: dict[str, Callable[..., list[pa.Table]]] = {"tally": tally, "meet": meet}
-    return kernels[kernel](rows, threads, **options)
-
-
-def _values(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """The integers of a column, and where there are any."""
-    return plain(column.cast("int64").fill_null(0)), plain(column.is_valid())

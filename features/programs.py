@@ -37,7 +37,8 @@ class Step:
     """What is done outside of SQL where rows are many.
 
     kernel: what does it, of `kernels`, with `options`. sized_by: the table or view whose rows are counted; rows: the one that
-    is read. into: the tables it leaves, with their columns and types. otherwise: the statements that leave the same.
+    is read. into: the tables it leaves, with their columns and types. otherwise: the statements that leave the same where rows
+    are few; none: few rows are worked out in memory, too.
     """
 
     kernel: str

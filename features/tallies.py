@@ -1,24 +1,28 @@
-"""How often each value occurs within a group of events: by groups of their own, as any engine can, or by DuckDB's lists.
+"""How often each value occurs within a group of events: by groups of their own, as any engine can, or by putting them in order.
 
-Where events are many, `kernels.tally` counts them, without either.
+Where events are many, `kernels.tally` counts them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
 
+from features.arrays import grouped, integers, packed, plain
+from features.classes import each
 from features.windows import beside
 
-_INTEGERS = dt.Array(dt.int64)
-_COUNTS = dt.Map(dt.int64, dt.int64)
-_PAIRS = dt.Array(dt.Struct({"value": dt.int64, "of": dt.int64}))
 _SUM = dt.Decimal(38, 0)
 """The type that DuckDB gives the sum of integers."""
+_MIXER = np.uint64(0x9E3779B97F4A7C15)
+"""Multiplied by it, numbers differ in their first bits (Fibonacci hashing; Knuth, The Art of Computer Programming, 6.4)."""
 FIGURES = ("different", "most", "often", "shared")
 """What a tally tells of a group: see `Tally`."""
 
@@ -56,36 +60,66 @@ def by_groups(events: ir.Table, keys: Sequence[str], tallies: Mapping[str, Tally
     return whole.select(*keys, **_figures(whole, tallies))
 
 
-def by_lists(
-    view: Callable[[str, ir.Table], ir.Table], name: str, events: ir.Table, keys: Sequence[str], tallies: Mapping[str, Tally]
-) -> ir.Table:
-    """The same by DuckDB: what the events of a group have is listed, and lists are counted one by one."""
-    pairs = {label: tally for label, tally in tallies.items() if tally.of is not None}
-    lists = {label: (_pair(tally) if label in pairs else tally.value) for label, tally in tallies.items()}
-    # Views, so that each step is worked out once.
-    held = view(
-        f"{name}_lists",
-        events.group_by(*keys).aggregate(**{label: value.collect(include_null=True) for label, value in lists.items()}),
-    )
-    counts = {label: _counts(_part(held[label], "value") if label in pairs else held[label]) for label in tallies}
-    each = view(f"{name}_each", held.mutate(**counts, **{f"{label}_pairs": held[label] for label in pairs}))
-    apart = {label: _counts_of(each[f"{label}_pairs"], each[label]) for label in pairs}
-    counted = view(f"{name}_counted", each.mutate(**apart).drop(*[f"{label}_pairs" for label in pairs]))
-    told = counted.select(
-        *keys,
-        **{
-            f"{label}_{figure}": value
-            for label, tally in tallies.items()
-            for figure, value in zip(FIGURES, _of_list(counted[label], tally.often), strict=True)
-        },
-    )
-    return told.select(*keys, **_figures(told, tallies))
+def by_sorting(events: pa.Table, threads: int, keys: Sequence[str], tallies: Sequence[tuple[str, bool, int]]) -> list[pa.Table]:
+    """The same in memory, for events that are not many; see `kernels.tally`."""
+    held = [plain(events[key]) for key in keys]
+    group, first = grouped(packed(held))
+
+    def told(tally: tuple[str, bool, int]) -> dict[str, pa.Array]:
+        name, paired, often = tally
+        value, valid = integers(events[f"{name}_value"])
+        own, of = group, value
+        if paired:
+            of, known = integers(events[f"{name}_of"])
+            valid = valid & known
+        if not valid.all():
+            own, value, of = group[valid], value[valid], of[valid]
+        if paired:
+            own, rows, _ = _different(own, of)
+            value = value[rows]
+        found, _, times = _different(own, value)
+        count = partial(np.bincount, minlength=len(first))
+        most = np.zeros(len(first), dtype="int64")
+        np.maximum.at(most, found, times)
+        figures = count(found), most, count(found[times >= often]), count(found, np.where(times > 1, times, 0)).astype("int64")
+        void = figures[0] == 0
+        return {
+            f"{name}_{figure}": pa.array(counts, mask=void if figure == "most" else None)
+            for figure, counts in zip(FIGURES, figures, strict=True)
+        }
+
+    table = {key: pa.array(column[first]) for key, column in zip(keys, held, strict=True)}
+    for columns in each(told, tallies, threads):
+        table |= columns
+    return [pa.table(table)]
 
 
-def _of_list(counts: ir.ArrayValue, often: int) -> tuple[ir.Value, ...]:
-    """The figures of a list of counts."""
-    frequent, shared = counts.filter(lambda n: n >= often), counts.filter(lambda n: n > 1)
-    return counts.length(), counts.maxs(), frequent.length(), shared.sums()
+def _different(group: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The different values of each group, ascending by group: the group, a row that has the value, and how many do.
+
+    group: from 0 on. Rows are put in order by one number that holds the group, what is left of the value, and the row.
+    """
+    bits = len(group).bit_length()
+    room = 63 - bits - int(group.max(initial=0)).bit_length()
+    low, exact = int(value.min(initial=0)), int(value.max(initial=0)) - int(value.min(initial=0)) < 2**room
+    left = value - low if exact else (value.view("uint64") * _MIXER >> np.uint64(64 - room)).view("int64")
+    code = group << room
+    code |= left
+    code <<= bits
+    code |= np.arange(len(group))
+    code.sort()
+    rows = code & (2**bits - 1)
+    code >>= bits
+    changes = code[1:] != code[:-1]
+    if not exact:
+        other = np.diff(value[rows]) != 0
+        if (other & ~changes).any():  # two values of a group of which the same is left
+            rows = np.lexsort((value, group))
+            code = group[rows] << room
+            changes, other = np.diff(code) != 0, np.diff(value[rows]) != 0
+        changes |= other
+    starts = np.flatnonzero(np.append(True, changes)[: len(rows)])
+    return code[starts] >> room, rows[starts], np.diff(starts, append=len(rows))
 
 
 def _figures(told: ir.Table, tallies: Mapping[str, Tally]) -> dict[str, ir.Value]:
@@ -111,44 +145,3 @@ def _sum(values):  # type: ignore[no-untyped-def]
 @ibis.udf.agg.builtin(name="sum", signature=((dt.boolean,), _SUM))
 def _trues(values):  # type: ignore[no-untyped-def]
     """How often a value is true."""
-
-
-# Those of Ibis ask first whether what they are given is null, and work it out for that, too.
-@ibis.udf.scalar.builtin(name="map_values", signature=((_COUNTS,), _INTEGERS))
-def _values(counts):  # type: ignore[no-untyped-def]
-    """The counts of a histogram."""
-
-
-@ibis.udf.scalar.builtin(name="list_histogram", signature=((_INTEGERS,), _COUNTS))
-def _histogram(values):  # type: ignore[no-untyped-def]
-    """How often each value of a list occurs; null is none."""
-
-
-@ibis.udf.scalar.builtin(name="list_unique", signature=((_INTEGERS,), dt.int64))
-def _different(values):  # type: ignore[no-untyped-def]
-    """How many different values a list has; null is none."""
-
-
-@ibis.udf.scalar.builtin(name="list_distinct", signature=((_PAIRS,), _PAIRS))
-def _once(pairs):  # type: ignore[no-untyped-def]
-    """The different pairs of a list."""
-
-
-def _pair(tally: Tally) -> ir.Value:
-    assert tally.of is not None
-    pair = ibis.struct({"value": tally.value, "of": tally.of})
-    return ibis.cases((tally.value.notnull() & tally.of.notnull(), pair))
-
-
-def _part(pairs: ir.ArrayValue, name: str) -> ir.ArrayValue:
-    return pairs.map(lambda pair: pair[name])
-
-
-def _counts(values: ir.ArrayValue) -> ir.ArrayValue:
-    return _values(_histogram(values))
-
-
-def _counts_of(pairs: ir.ArrayValue, each: ir.ArrayValue) -> ir.ArrayValue:
-    """How many different `of` come with each value, from how many pairs do: mostly one, and then none need be told apart."""
-    alone = (each.length() == pairs.length()) | (each.length() == _different(_part(pairs, "of")))
-    return ibis.cases((alone, each.map(lambda n: n * 0 + 1)), else_=_counts(_part(_once(pairs), "value")))

@@ -1,6 +1,9 @@
-"""What loops over many events make is what lists and joins make of few, and groups of their own on any engine."""
+"""What loops over many events make is what sorting and joins make of few, and groups of their own on any engine."""
+
+from collections import Counter
 
 import ibis
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 
 from data_schemas.settings import Settings
-from features import presence
+from features import presence, tallies
 from features.build import build_features
 from features.engine import DuckEngine, Engine, open_local
 from features.tallies import Tally
@@ -31,24 +34,25 @@ def _sorted(table, *by):
 
 
 @how(max_examples=12, deadline=None)
-@given(events)
-def test_tallies_by_loops_lists_and_groups_agree(rows):
+@given(events, st.sampled_from([1, 2**60]))
+def test_tallies_by_loops_sorting_and_groups_agree(rows, apart):
     """Of each group how often each value occurs, and how many different callees each block has; nulls are no values."""
+    rows = [(line, day, None if callee is None else callee * apart, second) for line, day, callee, second in rows]
     frame = pd.DataFrame(rows, columns=["line", "day", "callee", "second"])
     frame = frame.astype({"line": "int32", "day": "int32", "callee": "Int64", "second": "int64"})
-    frame["block"] = (frame["callee"] // 2).mask(frame["callee"] == 4)  # a callee of no block
+    frame["block"] = (frame["callee"] // 2).mask(frame["callee"] == 4 * apart)  # a callee of no block
     found = []
     for many in (0, 10**6):
         with open_local(Settings(threads=2)) as engine:
             engine.many_rows = many
             told = engine.store("told", ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False)))
-            tallies = {
+            wanted = {
                 "seconds": Tally(told.second, often=2),
                 "callees": Tally(told.callee),
                 "blocks": Tally(told.block, of=told.callee, often=2),
             }
-            found.append(_sorted(engine.frame(engine.tallied("told", told, ["line", "day"], tallies)), "line", "day"))
-            by_groups = engine.frame(Engine.tallied(engine, "groups", told, ["line", "day"], tallies))
+            found.append(_sorted(engine.frame(engine.tallied("told", told, ["line", "day"], wanted)), "line", "day"))
+            by_groups = engine.frame(Engine.tallied(engine, "groups", told, ["line", "day"], wanted))
     pd.testing.assert_frame_equal(found[0], found[1])
     pd.testing.assert_frame_equal(_sorted(by_groups, "line", "day"), found[1])
     for row in found[0].to_dict("records"):
@@ -60,6 +64,23 @@ def test_tallies_by_loops_lists_and_groups_agree(rows):
             assert pd.isna(row[f"{name}_most"]) if counts.empty else row[f"{name}_most"] == counts.max()
             assert row[f"{name}_often"] == (counts >= often).sum()
             assert row[f"{name}_shared"] == counts[counts > 1].sum()
+
+
+@how(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from([-(2**63), -(2**40), 0, 1, 2**62, 2**62 + 1, 2**63 - 1]))),
+    st.booleans(),
+)
+def test_values_of_which_the_same_is_left_are_told_apart(rows, blind):
+    """The numbers that rows are put in order by need not tell values apart."""
+    group, value = (np.array([row[at] for row in rows], dtype="int64") for at in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        if blind:
+            patch.setattr(tallies, "_MIXER", np.uint64(0))
+        found, at, times = tallies._different(group, value)
+    told = sorted(zip(found.tolist(), value[at].tolist(), times.tolist(), strict=True))
+    assert told == sorted((*pair, many) for pair, many in Counter(rows).items())
+    assert found.tolist() == sorted(found.tolist()) and group[at].tolist() == found.tolist()
 
 
 records = st.lists(
