@@ -28,7 +28,7 @@ _LEAST = np.iinfo("int64").min
 def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, held: Held | None = None) -> Iterator[Column]:
     """The sum or the largest value of each measure over each window before each as_of day; see `windows.window_sums`.
 
-    facts: line, day, since, until and an int64 column a measure. held: what earlier parts read; it takes what later ones need.
+    facts: line, day, since, until, a column of integers a measure. held: what earlier parts read; it takes what later ones need.
     """
     facts = places.known(facts)
     line, day, since, until = (plain(facts[name]) for name in ("line", "day", "since", "until"))
@@ -186,7 +186,13 @@ class _Adder:
         """The value of each group of the facts that were read now; of booleans, whether any of its facts has a value."""
         first = 0
         for chunk in column.chunks:
-            whole = chunk.is_valid() if self._dtype == "bool" else chunk.fill_null(self.none) if chunk.null_count else chunk
+            whole = (
+                chunk.is_valid()
+                if self._dtype == "bool"
+                else chunk.cast("int64").fill_null(self.none)
+                if chunk.null_count
+                else chunk
+            )
             self._sorted[self._groups.place[first : first + len(chunk)]] = plain(whole)
             first += len(chunk)
         return self._add.reduceat(self._sorted, self._groups.starts) if first else self._sorted

@@ -66,8 +66,7 @@ class Lookback:
         found = {}
         if self.sums and self.tiles is not None:
             names = sorted({need.what.name for need in self.sums})
-            values = {name: self.tiles[name].cast("int64") for name in names}
-            found["sums"] = engine.view(f"{self.source}_summed", self.tiles.select("line", "day", "since", "until", **values))
+            found["sums"] = engine.view(f"{self.source}_summed", self.tiles.select("line", "day", "since", "until", *names))
         if self.counts and self.met is not None:
             facts, odd = self.met
             found["facts"] = engine.view(f"{self.source}_counted", facts.select(*FACTS))

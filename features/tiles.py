@@ -64,8 +64,14 @@ def layer(engine: Engine, name: str, events: ir.Table) -> Layers:
 
 def line_day_sums(engine: Engine, events: ir.Table, measures: list[Measure], **more: ir.Value) -> dict[str, ir.Value]:
     """The sum of each measure that has a `row` over the events of a line-day version; `more`: other aggregates of them."""
-    sums = {measure.name: engine.total(measure.row(events)) for measure in measures if measure.row is not None}
+    sums = {measure.name: _summed(engine, measure.row(events)) for measure in measures if measure.row is not None}
     return {**more, **sums}
+
+
+def _summed(engine: Engine, value: ir.Value) -> ir.IntegerValue:
+    """Counts are narrow: a line has far fewer than two billion events on a day, and windows read millions of line-days."""
+    total = engine.total(value)
+    return total.cast("int32") if value.type().is_boolean() else total
 
 
 def _begun(second: ir.IntegerValue, seconds: int) -> ir.IntegerValue:
@@ -78,11 +84,11 @@ def calendar_measures(tiles: ir.Table, calendar: ir.Table) -> ir.Table:
     joined = tiles.left_join(calendar, "day")
     return joined.select(
         tiles,
-        weekend_calls=joined.calls * joined.weekend,
-        holiday_calls=joined.calls * joined.holiday,
-        call_day=joined.day.cast("int64"),
-        active_days=ibis.literal(1, type="int64"),
-        calls_squared=joined.calls * joined.calls,
+        weekend_calls=(joined.calls * joined.weekend).cast("int32"),
+        holiday_calls=(joined.calls * joined.holiday).cast("int32"),
+        call_day=joined.day,
+        active_days=ibis.literal(1, type="int32"),
+        calls_squared=joined.calls.cast("int64") * joined.calls.cast("int64"),
     )
 
 
@@ -131,8 +137,8 @@ def travel(engine: Engine, events: ir.Table, counted: ir.Table) -> ir.Table:
         pause=placed.started_s - placed.started_s.lag().over(order),
     )
     return steps.group_by(*_KEYS).aggregate(
-        region_switches=steps.moved.cast("int64").sum().cast("int64"),
-        fast_switches=(steps.moved & (steps.pause < TRAVEL_S)).cast("int64").sum().cast("int64"),
+        region_switches=_summed(engine, steps.moved),
+        fast_switches=_summed(engine, steps.moved & (steps.pause < TRAVEL_S)),
     )
 
 
@@ -143,7 +149,7 @@ def travel_measures(counted: ir.Table) -> dict[str, ir.IntegerValue]:
 
 
 def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], around: Surroundings, calendar: ir.Table) -> ir.Table:
-    """The line-days of calls: line, day, since, until, a column a measure, and the carrier and home_region behind them."""
+    """The line-days of calls: line, day, since, until, integers a measure, and the carrier and home_region behind them."""
     layers = layer(engine, "calls", events)
     placed = layers.events
     tallies = {
@@ -155,13 +161,13 @@ def call_tiles(engine: Engine, events: ir.Table, measures: list[Measure], around
     told = engine.tallied("call", placed, _KEYS, tallies)
     seen = around.of_calls(placed)
     regions = {"low_region": seen.region.min(), "high_region": seen.region.max()}
-    sums = line_day_sums(engine, seen, measures, calls=seen.count().cast("int64"))
+    sums = line_day_sums(engine, seen, measures, calls=seen.count().cast("int32"))
     counted = engine.store("call_sums", seen.group_by(*_KEYS).aggregate(**sums, **regions))
     moves = engine.store("call_travel", travel(engine, layers.events, counted))
     whole = layers.dated(beside(calendar_measures(counted, calendar), (moves, _KEYS), (told, _KEYS)))
     found = {**pace_measures(whole), **callee_measures(whole), **travel_measures(whole)}
     spent = [*regions, *[column for column in told.columns if column not in _KEYS]]
-    table = whole.mutate(**{name: value.cast("int64") for name, value in found.items()}).drop(*spent)
+    table = whole.mutate(**{name: value.cast("int32") for name, value in found.items()}).drop(*spent)
     return around.of_lines(table)
 
 
@@ -171,7 +177,7 @@ def message_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -> 
     seen = layers.events
     told = engine.tallied("message", seen, _KEYS, {"hours": Tally(_begun(seen.local_second, 3600))})
     counted = seen.group_by(*_KEYS).aggregate(**line_day_sums(engine, seen, measures))
-    busiest = told.select(*_KEYS, message_hour="hours_most")
+    busiest = told.select(*_KEYS, message_hour=told.hours_most.cast("int32"))
     return layers.dated(beside(counted, (busiest, _KEYS)))
 
 
@@ -179,9 +185,9 @@ def complaint_tiles(engine: Engine, events: ir.Table, measures: list[Measure]) -
     """The line-days of complaints: counts, and the day itself, of severe ones too (for "days since")."""
     layers = layer(engine, "complaints", events)
     seen = layers.events
-    severe = seen.day.max(where=seen.channel.isin(SEVERE_CHANNELS)).cast("int64")
+    severe = seen.day.max(where=seen.channel.isin(SEVERE_CHANNELS))
     base = seen.group_by(*_KEYS).aggregate(**line_day_sums(engine, seen, measures, severe_day=severe))
-    return layers.dated(base.mutate(complaint_day=base.day.cast("int64")))
+    return layers.dated(base.mutate(complaint_day=base.day))
 
 
 def passing(source: str) -> list[str]:
