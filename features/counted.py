@@ -20,6 +20,7 @@ from features.carried import Block, Held
 from features.classes import Classes, Column, alike, each
 from features.feature import LONGEST, WINDOWS, Need, Presence
 from features.places import Places
+from features.windows import NEVER
 
 _BATCH = 2**16
 """Facts that are worked on together, few enough for a core's cache."""
@@ -103,9 +104,13 @@ def _code(batch: pa.RecordBatch, first: int, shape: Sequence[int]) -> np.ndarray
     lag: days until it was known, at the most the longest window, for facts known later never count. age: 0 where not met before.
     """
     what, day, since = (plain(batch[name]) for name in ("what", "day", "since"))
-    before = batch["before"]
-    age = np.where(plain(before.is_valid()), day - plain(before.fill_null(0)), 0)
-    return np.ravel_multi_index((what, day - first, np.clip(since - day, 0, LONGEST), age), shape)
+    age = day - plain(batch["before"].fill_null(-NEVER))
+    age[age > LONGEST] = 0
+    code = what.astype("int64")
+    for part, width in zip((day - first, np.clip(since - day, 0, LONGEST), age), shape[1:], strict=True):
+        code *= width
+        code += part
+    return code
 
 
 def _by_class(

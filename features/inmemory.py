@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 import pyarrow as pa
 
-from features.arrays import begins, packed, plain
+from features.arrays import packed, plain
 from features.carried import Block, Held
 from features.classes import Classes, Column, alike, each
 from features.feature import WINDOWS, Need
@@ -20,6 +20,8 @@ from features.places import Places
 
 _LEAST_ROWS = 2_500
 """Rows from which a chunk is worth a thread."""
+_CELLS = 2
+"""Numbers, a row, up to which there is a cell for each of them."""
 _TABLED = 2**25
 """Codes that are looked up in a table; more are put in order."""
 _LEAST = np.iinfo("int64").min
@@ -83,7 +85,7 @@ class _Placed(Classes):
 
 
 class _Groups:
-    """Facts in the order of their class and line: those of one class and line are a group. Beside them those held before.
+    """Facts of one class and line are a group; groups are in the order of their class and line. Beside them those held before.
 
     line, of: of each fact the line and the class. at, segments: of each class the place of the first as_of day that looks back on
     it, and (second axis) in which segment its facts are there and on those after it, -1 where they don't count. columns: of which
@@ -101,14 +103,10 @@ class _Groups:
         columns: int,
     ):
         self.places = places
-        key = of * np.int64(places.lines) + line - places.low
-        order = np.argsort(key, kind="stable")
-        key = key[order]
-        self.place = np.empty(len(order), dtype="int64")
-        """Where each fact comes in that order."""
-        self.place[order] = np.arange(len(order))
-        self.starts = begins(key)
-        group_of, lines = np.divmod(key[self.starts], np.int64(max(1, places.lines)))
+        self.group, key = _numbered(of * np.int64(places.lines) + line - places.low)
+        """Which group each fact is of."""
+        self.size = len(key)
+        group_of, lines = np.divmod(key, np.int64(max(1, places.lines)))
         own = Block(places.low, places.high, (lines + places.low).astype("int32"), group_of.astype("int32"), at, segments)
         self.earlier = held.of_lines(places.low, places.high) if held is not None else []
         self.placed = [_Placed(block, places) for block in (*self.earlier, own)]
@@ -152,7 +150,6 @@ class _Adder:
     def __init__(self, groups: _Groups, add: np.ufunc, none: int, dtype: str):
         self.none = none
         self._groups, self._add, self._dtype = groups, add, dtype
-        self._sorted = np.empty(len(groups.place), dtype=dtype)
         lines = groups.places.lines
         self._whole = [{one: np.full(lines, none, dtype) for one in placed.parts} for placed in groups.placed]
 
@@ -184,18 +181,18 @@ class _Adder:
 
     def added(self, column: pa.ChunkedArray) -> np.ndarray:
         """The value of each group of the facts that were read now; of booleans, whether any of its facts has a value."""
+        made = np.full(self._groups.size, self.none, self._dtype)
         first = 0
         for chunk in column.chunks:
-            whole = (
-                chunk.is_valid()
-                if self._dtype == "bool"
-                else chunk.cast("int64").fill_null(self.none)
-                if chunk.null_count
-                else chunk
-            )
-            self._sorted[self._groups.place[first : first + len(chunk)]] = plain(whole)
+            group = self._groups.group[first : first + len(chunk)]
+            if self._dtype == "bool":
+                made[group[plain(chunk.is_valid())]] = True
+            else:
+                # Of one type: values of another one would each be converted by themselves.
+                values = chunk.cast(self._dtype)
+                self._add.at(made, group, plain(values.fill_null(self.none) if chunk.null_count else values))
             first += len(chunk)
-        return self._add.reduceat(self._sorted, self._groups.starts) if first else self._sorted
+        return made
 
 
 def _segments(places: Places, day: np.ndarray, since: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -206,6 +203,16 @@ def _segments(places: Places, day: np.ndarray, since: np.ndarray, until: np.ndar
     first, days, there = places.reached(day)
     counts = there & (since[:, None] < days) & (days <= until[:, None])
     return first, np.where(counts, np.searchsorted(WINDOWS, days - day[:, None]), -1).astype("int8")
+
+
+def _numbered(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each row's key, from 0 on, among all keys, and these, ascending."""
+    if (size := int(key.max(initial=-1)) + 1) > _CELLS * len(key):
+        kinds, number = np.unique(key, return_inverse=True)
+        return number, kinds
+    there = np.zeros(size, dtype=bool)
+    there[key] = True
+    return (np.cumsum(there) - 1)[key], np.flatnonzero(there)
 
 
 def _combinations(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
