@@ -134,7 +134,9 @@ class Lake:
         shape = schema(table)
         if not files:
             return ibis.memtable([], schema=shape)
-        rows = _scan(con, files, f"lake_{table}_{uuid4().hex}")
+        rows = _scan(con, files, f"lake_{table}_{uuid4().hex}", list(shape))
+        if rows.schema() == shape:
+            return rows
         typed = {name: rows[name].cast(kind) if rows[name].type() != kind else rows[name] for name, kind in shape.items()}
         return rows.select(**typed)
 
@@ -220,7 +222,7 @@ def _number(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8])
 
 
-def _scan(con: ibis.BaseBackend, files: list[Path], name: str) -> ibis.Table:
+def _scan(con: ibis.BaseBackend, files: list[Path], name: str, columns: list[str]) -> ibis.Table:
     if con.name == "duckdb":
-        return parquet_view(con, name, files)
+        return parquet_view(con, name, files, columns)
     return con.read_parquet([str(path) for path in files], table_name=name)

@@ -149,7 +149,8 @@ class Surroundings:
         known, policies = engine.known(lake, "lines"), engine.known(lake, "policies")
         span = pd.array(list(range(first_day, last_day + 1)), dtype="int32")
         days = engine.rows("days_around", pd.DataFrame({"day": span}))  # a table: kept statements name no day
-        heard = engine.store("complaints_around", lake.read(engine.con, "complaints", None, last_day))
+        told = lake.read(engine.con, "complaints", None, last_day)
+        heard = engine.store("complaints_around", told.select("callee_id", "known_at", "known_day", "gone_day"))
 
         def work() -> Work:
             hours = engine.store("permitted_hours", _hours(known, policies, days, settings))

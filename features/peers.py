@@ -31,27 +31,30 @@ def with_peers(engine: Engine, frame: ir.Table, catalogue: Sequence[Feature]) ->
             name = names.setdefault((need.how, need.by, need.value.op()), f"peers_{len(names)}")
             needs[name] = need
             answers[feature.name].append(name)
-    ranks = {name: need for name, need in needs.items() if need.how == "rank"}
+    groups = sorted({need.by for need in needs.values()})
+    # Narrow, so that each statement over it does not go through hundreds of columns first.
+    asked = frame.select(*_AT, *groups, **{name: need.value for name, need in needs.items()})
+    asked = engine.store("peer_values", asked)
+    ranks = {name: need.by for name, need in needs.items() if need.how == "rank"}
     parts = []
     for by in sorted({need.by for need in needs.values() if need.how != "rank"}):
-        sums = {name: _sum(need) for name, need in needs.items() if need.by == by and need.how != "rank"}
-        parts.append((engine.store(f"peers_by_{by}", frame.group_by("as_of_day", by).aggregate(**sums)), ["as_of_day", by]))
+        sums = {name: _sum(asked[name], need.how) for name, need in needs.items() if need.by == by and need.how != "rank"}
+        parts.append((engine.store(f"peers_by_{by}", asked.group_by("as_of_day", by).aggregate(**sums)), ["as_of_day", by]))
     if ranks:
-        parts.append((engine.store("peer_ranks", _ranks(frame, ranks)), list(_AT)))
+        parts.append((engine.store("peer_ranks", _ranks(asked, ranks)), list(_AT)))
+    engine.drop("peer_values")
     return beside(frame, *parts), answers
 
 
-def _sum(need: PeerNeed) -> ir.Value:
-    return (need.value.sum() if need.how == "total" else need.value.count()).cast("int64")
+def _sum(value: ir.Value, how: str) -> ir.Value:
+    return (value.sum() if how == "total" else value.count()).cast("int64")
 
 
-def _ranks(frame: ir.Table, ranks: dict[str, PeerNeed]) -> ir.Table:
-    """line, as_of_day and the rank of each value among the lines of the group that have one."""
-    groups = sorted({need.by for need in ranks.values()})
-    narrow = frame.select(*_AT, *groups, **{name: need.value for name, need in ranks.items()})
+def _ranks(asked: ir.Table, ranks: dict[str, str]) -> ir.Table:
+    """line, as_of_day and the rank of each value among the lines of the group, by name, that have one."""
     columns = {}
-    for name, need in ranks.items():
-        known = narrow[name].notnull() & narrow[need.by].notnull()
-        among = ibis.window(group_by=[narrow.as_of_day, narrow[need.by], known], order_by=narrow[name])
+    for name, by in ranks.items():
+        known = asked[name].notnull() & asked[by].notnull()
+        among = ibis.window(group_by=[asked.as_of_day, asked[by], known], order_by=asked[name])
         columns[name] = ibis.cases((known, ibis.percent_rank().over(among)))
-    return narrow.select(*_AT, **columns)
+    return asked.select(*_AT, **columns)
