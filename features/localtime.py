@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
 
-import holidays
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from data_schemas.clock import Clock, day_date
+from data_schemas.atomic import replacing
+from data_schemas.clock import Clock, day_date, day_number
 from data_schemas.errors import BadInput
 
+HOLIDAYS = version("holidays")
+"""The edition of the public holidays."""
 DAY_SECONDS = 86_400
 NIGHT_FROM, NIGHT_TO = 21 * 3600, 8 * 3600
 """Second of the local day from which it is night, and until when, past midnight."""
@@ -52,6 +57,8 @@ def calendar(days: Iterable[int], country: str) -> pd.DataFrame:
 
     A weekend day that the country declares a working day (China's make-up days) is not a weekend.
     """
+    import holidays  # takes a while to load
+
     numbers = sorted(set(days))
     dates = [day_date(number) for number in numbers]
     # A holiday may be observed across the turn of a year: the years beside are asked too, whatever days are built together.
@@ -68,3 +75,22 @@ def calendar(days: Iterable[int], country: str) -> pd.DataFrame:
             "holiday": pd.array([int(d in public) for d in dates], dtype="int32"),
         }
     )
+
+
+def kept_calendar(path: Path, days: Iterable[int], country: str) -> pd.DataFrame:
+    """The same from a file, which is made of whole years where it has not all of the days: to load holidays takes a while."""
+    wanted = sorted(set(days))
+    made = [HOLIDAYS, country]
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        rows = {int(day): told for day, told in held["days"].items()} if held["made"] == made else {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        rows = {}  # not there, or not to be read: made anew
+    if not rows.keys() >= set(wanted):
+        years = {day_date(day).year for day in wanted}
+        whole = calendar(range(day_number(date(min(years), 1, 1)), day_number(date(max(years) + 1, 1, 1))), country)
+        rows |= {int(day): [int(weekend), int(holiday)] for day, weekend, holiday in whole.itertuples(index=False)}
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps({"made": made, "days": rows}), encoding="utf-8")
+    told = [(day, *rows[day]) for day in wanted]
+    return pd.DataFrame(told, columns=["day", "weekend", "holiday"], dtype="int32")

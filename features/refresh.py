@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import zip_longest
 from math import ceil
 from pathlib import Path
 
-import holidays
 import ibis
 import ibis.expr.types as ir
 
@@ -24,7 +22,7 @@ from features.engine import DuckEngine, Engine, Work, own_folder
 from features.events import Surroundings, line_versions, of_lines
 from features.feature import LONGEST, Need
 from features.kept import Kept, digest
-from features.localtime import calendar
+from features.localtime import HOLIDAYS, calendar, kept_calendar
 from features.programs import Place
 from features.windows import with_longest
 
@@ -198,8 +196,8 @@ class _FiledDays(Days):
         self._engine, self._lake, self._settings, self._kept, self._progress = engine, lake, settings, kept, progress
         self.kinds = kinds
         self._days = {source: lake.days(source) for source in BIG}
-        with ThreadPoolExecutor(1) as aside, kept.locked():
-            self._refresh(as_of, aside)
+        with kept.locked():
+            self._refresh(as_of)
         first, last = min(as_of) - LONGEST, max(as_of) - 1
         place = self.place("complaints", "days")
         self._complaints = _complaints(engine, lake, kinds["complaints"], self.numbers, first, last, place)
@@ -218,7 +216,7 @@ class _FiledDays(Days):
             return None
         return self._engine.view(f"{source}_{part}", _within(self._engine.load(f"{source}_{part}_kept", paths), first, last))
 
-    def _refresh(self, as_of: Sequence[int], aside: Executor) -> None:
+    def _refresh(self, as_of: Sequence[int]) -> None:
         """Work out what is missing: first the days by themselves, then when what they met was met before."""
         settings = self._settings
         keys = {source: self._keys(source) for source in BIG}
@@ -234,8 +232,6 @@ class _FiledDays(Days):
             changed = self._judged_otherwise(lines, sorted(further.intersection(self._kept.days("calls"))))
             missing["calls"] = sorted({*missing["calls"], *changed})
             if missing["calls"]:
-                # The holidays of all countries are loaded before those of one are known: meanwhile the engine is at work.
-                self._calendar = aside.submit(calendar, missing["calls"], settings.country)
                 hours = settings.features
                 place = self.place("around", hours.permitted_from, hours.permitted_to)
                 self._around = Surroundings(self._engine, self._lake, settings, lines, min(further), max(as_of) - 1, place)
@@ -261,7 +257,7 @@ class _FiledDays(Days):
     def _keys(self, source: str) -> tuple[Callable[[int], str], Callable[[int], str]]:
         """The keys of a day by itself, and of what was met before on a day."""
         lake, settings = self._lake, self._settings
-        made = digest(fingerprint(), holidays.__version__, lake.zone, settings.zone, settings.country)
+        made = digest(fingerprint(), HOLIDAYS, lake.zone, settings.zone, settings.country)
         hours = (settings.features.permitted_from, settings.features.permitted_to) if source == "calls" else ()
         around = [lake.known_state(table) for table in (("complaints", "policies") if source == "calls" else ())]
 
@@ -308,7 +304,9 @@ class _FiledDays(Days):
         """Line-days, and few values met, in chunks; after each the share that is done."""
         engine, kinds = self._engine, self.kinds[source]
         around = self._around if source == "calls" else None
-        known = engine.rows("calendar", self._calendar.result()) if source == "calls" else None
+        known = None
+        if source == "calls":
+            known = engine.rows("calendar", kept_calendar(self._kept.folder / "calendar.json", days, self._settings.country))
         raw: ir.Table
 
         def work() -> Work:

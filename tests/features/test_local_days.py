@@ -11,8 +11,10 @@ import pytest
 
 from data_schemas.clock import day_number
 from data_schemas.settings import Settings
+from features import localtime
 from features.build import build_features
 from features.catalogue import CATALOGUE
+from features.localtime import calendar, kept_calendar
 from tests.features.worlds import MemoryLake, stamp
 
 TICK = timedelta(microseconds=1)
@@ -120,3 +122,21 @@ def test_windows_go_by_the_calendar_over_month_ends_leap_days_and_clock_changes(
     # Inside: the tick before as_of and the first of each window, and the tick before the week, too, in the month.
     assert (row["calls_7d"], row["calls_28d"]) == (2, 4)
     assert (row["callees_7d"], row["callees_28d"]) == (2, 4)
+
+
+@pytest.mark.parametrize("broken", ["", "[]", '{"made": ["0", "CN"], "days": {}}'])
+def test_a_kept_calendar_says_what_the_calendar_says_and_is_made_anew_when_it_cannot_be_read(tmp_path, broken):
+    path = tmp_path / "calendar.json"
+    path.write_text(broken)
+    days = [day_number(date(2026, 1, 1)), day_number(date(2026, 2, 14)), day_number(date(2026, 10, 1))]
+    pd.testing.assert_frame_equal(kept_calendar(path, days, "CN"), calendar(days, "CN"))
+    later = [*days, day_number(date(2027, 12, 25))]
+    for country in ("CN", "DE", "CN"):
+        pd.testing.assert_frame_equal(kept_calendar(path, reversed(later), country), calendar(later, country))
+
+
+def test_a_kept_calendar_is_not_worked_out_again(tmp_path, monkeypatch):
+    path, days = tmp_path / "calendar.json", range(day_number(date(2026, 3, 1)), day_number(date(2026, 3, 9)))
+    first = kept_calendar(path, days, "CN")
+    monkeypatch.setattr(localtime, "calendar", None)
+    pd.testing.assert_frame_equal(kept_calendar(path, days, "CN"), first)
