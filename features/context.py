@@ -25,7 +25,7 @@ BAN_WINDOWS = (*WINDOWS, QUARTER)
 """Days back over which bans are counted."""
 GROUPS = ("number_pool", "carrier", "number_segment", "team", "home_region")
 """What makes two lines neighbours."""
-PASSING = ("bans_at", "members", "rules", "appeals", *[f"{group}_record" for group in GROUPS])
+PASSING = ("bans_at", "members", "rules", "appeals", "group_records")
 """The tables stored for `context`."""
 _AT = ("line_id", "as_of_day")
 _KEPT = ("line_id", "as_of_day", "line", *GROUPS)
@@ -114,38 +114,35 @@ def own_record(bans: ir.Table) -> ir.Table:
     )
 
 
-def group_record(known: ir.Table, bans: ir.Table, group: str) -> ir.Table:
-    """Bans and lines of each group at each as_of: `group`, as_of_day, and columns that begin with the group's name.
+def group_records(known: ir.Table, bans: ir.Table) -> ir.Table:
+    """Bans and lines of each group of all kinds at each as_of: the `kind`, its `group`, as_of_day, and columns.
 
-    {group}_lines, _age, _banned: lines the company has, age of the oldest, how many of them are under a ban.
-    {group}_line_days_{w}, {group}_bans_{w}: exposure and bans, lines given up since included.
-    {group}_last, _last_line, _second: day of the newest ban, its line, and of the newest ban of any other line.
+    lines, age, banned: lines the company has, age of the oldest, how many of them are under a ban. line_days_{w}, bans_{w}:
+    exposure and bans, lines given up since included. last, last_line, second: day of the newest ban, its line, and of the newest
+    ban of any other line.
     """
-    inside = known.filter(known[group].notnull())
+    parts = [known.mutate(kind=ibis.literal(kind), group=known[kind].cast("string")).drop(*GROUPS) for kind in GROUPS]
+    inside = ibis.union(*parts).filter(lambda rows: rows.group.notnull())
     here = inside.here == 1
-    size = inside.group_by(group, "as_of_day").aggregate(
-        **{
-            f"{group}_lines": inside.here.sum().cast("int32"),
-            f"{group}_age": inside.age_days.max(where=here),
-            f"{group}_banned": inside.banned_now.sum(where=here).fill_null(0).cast("int32"),
-            **{f"{group}_line_days_{days}": inside[f"line_days_{days}"].sum().cast("int32") for days in BAN_WINDOWS},
-        }
+    keys = ["kind", "group", "as_of_day"]
+    size = inside.group_by(keys).aggregate(
+        lines=inside.here.sum().cast("int32"),
+        age=inside.age_days.max(where=here),
+        banned=inside.banned_now.sum(where=here).fill_null(0).cast("int32"),
+        **{f"line_days_{days}": inside[f"line_days_{days}"].sum().cast("int32") for days in BAN_WINDOWS},
     )
-    struck = bans.join(inside.select(*_AT, group), list(_AT))
-    counts = struck.group_by(group, "as_of_day").aggregate(**_within(struck, f"{group}_"))
+    struck = bans.join(inside.select(*_AT, "kind", "group"), list(_AT))
+    counts = struck.group_by(keys).aggregate(**_within(struck, ""))
     fallen = inside.filter(inside.last_banned_day.notnull())
-    newest = ibis.window(group_by=[group, "as_of_day"], order_by=[ibis.desc("last_banned_day"), "line_id"])
+    newest = ibis.window(group_by=keys, order_by=[ibis.desc("last_banned_day"), "line_id"])
     placed = fallen.mutate(place=ibis.row_number().over(newest))
-    last = placed.group_by(group, "as_of_day").aggregate(
-        **{
-            f"{group}_last": placed.last_banned_day.max(where=placed.place == 0),
-            f"{group}_last_line": placed.line_id.max(where=placed.place == 0),
-            f"{group}_second": placed.last_banned_day.max(where=placed.place == 1),
-        }
+    last = placed.group_by(keys).aggregate(
+        last=placed.last_banned_day.max(where=placed.place == 0),
+        last_line=placed.line_id.max(where=placed.place == 0),
+        second=placed.last_banned_day.max(where=placed.place == 1),
     )
-    keys = [group, "as_of_day"]
     joined = size.left_join(counts, keys).select(
-        size, **{f"{group}_bans_{days}": counts[f"{group}_bans_{days}"].fill_null(0) for days in BAN_WINDOWS}
+        size, **{f"bans_{days}": counts[f"bans_{days}"].fill_null(0) for days in BAN_WINDOWS}
     )
     return joined.left_join(last, keys).select(joined, *[last[c] for c in last.columns if c not in keys])
 
@@ -194,13 +191,15 @@ def context(
     known = engine.store("members", _with_own_bans(members(tables.lines, snapshots, clock), own_record(bans)))
     table = known.filter((known.banned_now == 0) & (known.here == 1))
     records, ends = [], {}
+    record = engine.store("group_records", group_records(known, bans))
     for group in GROUPS:
-        record = engine.store(f"{group}_record", group_record(known, bans, group))
-        found = [c for c in record.columns if c in reads and c not in (group, "as_of_day")]
+        own = record.filter(record.kind == group)
+        found = [c for c in record.columns if f"{group}_{c}" in reads]
         if f"{group}_since_ban" in reads:
-            found += [f"{group}_last", f"{group}_last_line", f"{group}_second"]
+            found += ["last", "last_line", "second"]
             ends[group] = f"{group}_since_ban"
-        records.append((record.select(group, "as_of_day", *found), [group, "as_of_day"]))
+        columns = {f"{group}_{c}": own[c] for c in found}
+        records.append((own.select("as_of_day", **{group: own.group}, **columns), [group, "as_of_day"]))
     policy = engine.store("rules", rules(tables.policies, snapshots))
     kept = engine.store("appeals", bans.group_by("as_of_day").aggregate(appeals=bans.won.count()))
     small = [(numbers, ["line_id"]), (policy, ["carrier", "as_of_day"]), (kept, ["as_of_day"])]

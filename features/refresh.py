@@ -321,12 +321,14 @@ class _FiledDays(Days):
 
         hours = self._settings.features
         place = self.place(source, "days", hours.permitted_from, hours.permitted_to)
-        chunks = list(_chunks(days, self._lake.rows(source), int(CHUNK_ROWS * self._settings.memory_gb)))
+        rows = self._lake.rows(source)
+        chunks = list(_chunks(days, rows, int(CHUNK_ROWS * self._settings.memory_gb)))
         for (chunk, done), following in zip_longest(chunks, chunks[1:]):
             if following:
                 self._lake.ahead(source, following[0][0], following[0][-1])
             raw = engine.view(f"{source}_chunk", self._lake.read(engine.con, source, chunk[0], chunk[-1]))
-            self._kept.put(source, chunk, keys[0], self._saved(source, engine.again((source, "days"), work, place), chunk))
+            with engine.few(sum(rows.get(day, 0) for day in chunk)):
+                self._kept.put(source, chunk, keys[0], self._saved(source, engine.again((source, "days"), work, place), chunk))
             yield done
         engine.drop(*daily.passing(source))
 
@@ -367,7 +369,8 @@ class _FiledDays(Days):
                 if values and len(ranges) > 1:
                     lines = own(self.numbers).select("line")
                     few = [engine.view(f"{source}_few_{name}", met.semi_join(lines, "line")) for name, met in values.items()]
-                written.append(self._saved(f"{source}-met", engine.again((source, "met"), work, place), chunk))
+                with engine.few(sum(rows.get(day, 0) for day in chunk)):
+                    written.append(self._saved(f"{source}-met", engine.again((source, "met"), work, place), chunk))
                 yield before + (done - before) * number / len(ranges)
             self._kept.put(f"{source}-met", chunk, keys[1], *written)
             before = done

@@ -146,7 +146,7 @@ def test_a_batch_frees_what_its_formulas_do_not_read(home: Path, monkeypatch: py
     def watched(self, expr):
         if expr.get_name() == "temp.main.feature_rows":
             tables = self.con.raw_sql("select table_name from duckdb_tables() where temporary").fetchall()
-            passing = ("_together", "_when", "_alike", "_record")
+            passing = ("_together", "_when", "_alike", "_records")
             left.append({name for (name,) in tables if name.endswith(passing) or "_met_" in name or name == "members"})
         return arrow(self, expr)
 
