@@ -30,7 +30,7 @@ from features.lookback import Lookback
 from features.places import Places
 from features.presence import by_joins, marked
 from features.programs import Place, Program, Step
-from features.tallies import FIGURES, Tally, by_groups, by_sorting, summed
+from features.tallies import FIGURES, Tally, by_groups, summed
 from features.windows import beside
 
 Work = dict[str, ir.Table]
@@ -357,8 +357,7 @@ class DuckEngine(Engine):
             self.con.raw_sql(step)
         elif (many := self._has_rows(step.sized_by, self.many_rows)) or not step.otherwise:
             rows = self.con.con.sql(f'from "{step.rows}"').to_arrow_table()
-            found = _loop(step.kernel, many)(rows, self._threads, **step.options)
-            for (name, columns), made in zip(step.into.items(), found, strict=True):
+            for (name, columns), made in zip(step.into.items(), step.run(rows, self._threads, many), strict=True):
                 self._take(name, columns, made)
         else:
             self._replay(step.otherwise)
@@ -384,16 +383,6 @@ class DuckEngine(Engine):
             yield name
         finally:
             self.con.con.unregister(name)
-
-
-def _loop(kernel: str, many: bool) -> Callable[..., list[pa.Table]]:
-    """What works rows out in memory, by its name."""
-    if kernel == "tally" and not many:
-        return by_sorting
-    from features import kernels  # takes a while to load
-
-    loop: Callable[..., list[pa.Table]] = getattr(kernels, kernel)
-    return loop
 
 
 def _empty(name: str, schema: ibis.Schema) -> str:

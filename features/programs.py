@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +19,11 @@ from typing import Any
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import pyarrow as pa
 
 import data_schemas
 from data_schemas.atomic import replacing
+from features.tallies import by_sorting
 
 _PASSING = re.compile(r"lake_[a-z]+_[0-9a-f]{32}|memtable|read_parquet")
 """What a statement may not name: views and files that another build does not have."""
@@ -55,6 +57,15 @@ class Step:
         """The step that leaves these tables."""
         into = {table.op().name: _columns(table) for table in made}
         return Step(kernel, sized_by.op().name, rows.op().name, into, list(otherwise), options)
+
+    def run(self, rows: pa.Table, threads: int, many: bool) -> list[pa.Table]:
+        """The tables it leaves, worked out in memory from the rows it reads; many: as a loop that is compiled first."""
+        if not many and self.kernel == "tally":
+            return by_sorting(rows, threads, **self.options)
+        from features import kernels  # takes a while to load
+
+        loop: Callable[..., list[pa.Table]] = getattr(kernels, self.kernel)
+        return loop(rows, threads, **self.options)
 
     def __str__(self) -> str:
         return "; ".join(self.otherwise)
