@@ -21,11 +21,12 @@ def parquet_view(con: ibis.BaseBackend, name: str, paths: Sequence[Path], column
     """
     # To ask the engine for the columns takes several milliseconds, and a morning reads two dozen tables.
     shape = pq.read_schema(paths[0])
-    told = "*" if columns is None else ", ".join(f'"{column}"' for column in columns)
+    columns = shape.names if columns is None else columns
+    told = ", ".join(f'"{column}"' for column in columns)
     con.raw_sql(
         f'create or replace temp view "{name}" as select {told} from read_parquet({file_list(paths)}, hive_partitioning = false)'
     )
-    held = shape if columns is None else pa.schema([shape.field(column) for column in columns])
+    held = pa.schema([shape.field(column) for column in columns])
     return passing_table(con, name, ibis.Schema.from_pyarrow(held))
 
 

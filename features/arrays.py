@@ -8,6 +8,9 @@ from math import prod
 import numpy as np
 import pyarrow as pa
 
+_CELLS = 2
+"""Numbers, a row, up to which there is a cell for each of them."""
+
 
 def plain(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """The values of a column without nulls."""
@@ -22,13 +25,6 @@ def integers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 def begins(key: np.ndarray) -> np.ndarray:
     """Where each run of equal values begins."""
     return np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
-
-
-def grouped(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The number of each row's group, ascending by key, and a row of each group; rows of a group mostly lie together."""
-    runs = begins(key)
-    _, first, of = np.unique(key[runs], return_index=True, return_inverse=True)
-    return np.repeat(of, np.diff(runs, append=len(key))), runs[first]
 
 
 def packed(columns: Sequence[np.ndarray]) -> np.ndarray:
@@ -47,3 +43,21 @@ def packed(columns: Sequence[np.ndarray]) -> np.ndarray:
         kinds, found = np.unique(values, return_inverse=True)
         code = np.unique(code * len(kinds) + found, return_inverse=True)[1]
     return code
+
+
+def numbered(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each row's key, from 0 on, among all keys, and these, ascending; keys are not negative."""
+    if (size := int(key.max(initial=-1)) + 1) > _CELLS * len(key):
+        kinds, number = np.unique(key, return_inverse=True)
+        return number, kinds
+    there = np.zeros(size, dtype=bool)
+    there[key] = True
+    return (np.cumsum(there) - 1)[key], np.flatnonzero(there)
+
+
+def combinations(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """The combinations of integers that rows have, a column each, and which of them each row has."""
+    found, kinds = numbered(packed(columns))
+    rows = np.empty(len(kinds), dtype="int64")
+    rows[found] = np.arange(len(found))
+    return [values[rows] for values in columns], found

@@ -306,8 +306,10 @@ class DuckEngine(Engine):
     def few(self, most: int) -> Iterator[None]:
         """For work on about `most` events: where these are few, they need not be counted."""
         self._most_rows = most
-        yield
-        self._most_rows = None
+        try:
+            yield
+        finally:
+            self._most_rows = None
 
     def save(self, expr: ir.Table, path: Path) -> None:
         """Writes the rows of an expression into a Parquet file."""

@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 import pyarrow as pa
 
-from features.arrays import packed, plain
+from features.arrays import combinations, numbered, plain
 from features.carried import Block, Held
 from features.classes import Classes, Column, alike, each
 from features.feature import WINDOWS, Need
@@ -20,10 +20,6 @@ from features.places import Places
 
 _LEAST_ROWS = 2_500
 """Rows from which a chunk is worth a thread."""
-_CELLS = 2
-"""Numbers, a row, up to which there is a cell for each of them."""
-_TABLED = 2**25
-"""Codes that are looked up in a table; more are put in order."""
 _LEAST = np.iinfo("int64").min
 
 
@@ -35,7 +31,7 @@ def sums(facts: pa.Table, needs: Sequence[Need], places: Places, threads: int, h
     facts = places.known(facts)
     line, day, since, until = (plain(facts[name]) for name in ("line", "day", "since", "until"))
     since, until = np.minimum(since, places.last), np.minimum(until, places.last)  # whatever comes after it is all the same
-    (first, lag, rest), found = _combinations(day, since - day, until - since)
+    (first, lag, rest), found = combinations(day, since - day, until - since)
     at, segments = _segments(places, first, first + lag, first + lag + rest)
     one, of = alike(at, segments)
     columns = {(need.what.name, need.how == "peak") for need in needs}
@@ -103,7 +99,7 @@ class _Groups:
         columns: int,
     ):
         self.places = places
-        self.group, key = _numbered(of * np.int64(places.lines) + line - places.low)
+        self.group, key = numbered(of * np.int64(places.lines) + line - places.low)
         """Which group each fact is of."""
         self.size = len(key)
         group_of, lines = np.divmod(key, np.int64(max(1, places.lines)))
@@ -203,30 +199,6 @@ def _segments(places: Places, day: np.ndarray, since: np.ndarray, until: np.ndar
     first, days, there = places.reached(day)
     counts = there & (since[:, None] < days) & (days <= until[:, None])
     return first, np.where(counts, np.searchsorted(WINDOWS, days - day[:, None]), -1).astype("int8")
-
-
-def _numbered(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The place of each row's key, from 0 on, among all keys, and these, ascending."""
-    if (size := int(key.max(initial=-1)) + 1) > _CELLS * len(key):
-        kinds, number = np.unique(key, return_inverse=True)
-        return number, kinds
-    there = np.zeros(size, dtype=bool)
-    there[key] = True
-    return (np.cumsum(there) - 1)[key], np.flatnonzero(there)
-
-
-def _combinations(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """The combinations of values that rows have, a column each, and which of them each row has."""
-    code = packed(columns)
-    if (size := int(code.max(initial=-1)) + 1) <= _TABLED:
-        table = np.full(size, -1, dtype="int32")
-        table[code] = np.arange(len(code), dtype="int32")
-        rows = table[table >= 0]
-        table[code[rows]] = np.arange(len(rows), dtype="int32")
-        found = table[code]
-    else:
-        _, rows, found = np.unique(code, return_index=True, return_inverse=True)
-    return [values[rows] for values in columns], found
 
 
 def beside(frame: pa.Table, parts: Iterable[tuple[Places, Iterable[Column]]], chunks: int) -> pa.Table:

@@ -18,7 +18,7 @@ from numba import types
 
 from features.arrays import begins, integers, packed, plain
 from features.feature import LONGEST
-from features.tallies import FIGURES
+from features.tallies import FIGURES, figured
 
 _PARTS = 4
 """Parts of the work for each thread."""
@@ -166,11 +166,7 @@ def tally(events: pa.Table, threads: int, keys: Sequence[str], tallies: Sequence
             loop = partial(_tally_of if of else _tally, runs.begins, runs.ends, runs.groups)
             rest = (runs.longest, told, *more, valid, often, out)
             list(pool.map(lambda part, loop=loop, rest=rest: loop(*part, *rest), runs.parts(threads)))
-            void = out[0] == 0
-            found |= {
-                f"{name}_{figure}": pa.array(counts, mask=void if figure == "most" else None)
-                for figure, counts in zip(FIGURES, out, strict=True)
-            }
+            found |= figured(name, list(out))
     return [pa.table(found)]
 
 

@@ -31,6 +31,8 @@ def with_peers(engine: Engine, frame: ir.Table, catalogue: Sequence[Feature]) ->
             name = names.setdefault((need.how, need.by, need.value.op()), f"peers_{len(names)}")
             needs[name] = need
             answers[feature.name].append(name)
+    if not needs:
+        return frame, answers
     groups = sorted({need.by for need in needs.values()})
     # Narrow, so that each statement over it does not go through hundreds of columns first.
     asked = frame.select(*_AT, *groups, **{name: need.value for name, need in needs.items()})

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from features.arrays import grouped, integers, packed, plain
+from features.arrays import combinations, integers, plain
 from features.classes import each
 from features.windows import beside
 
@@ -62,8 +62,8 @@ def by_groups(events: ir.Table, keys: Sequence[str], tallies: Mapping[str, Tally
 
 def by_sorting(events: pa.Table, threads: int, keys: Sequence[str], tallies: Sequence[tuple[str, bool, int]]) -> list[pa.Table]:
     """The same in memory, for events that are not many; see `kernels.tally`."""
-    held = [plain(events[key]) for key in keys]
-    group, first = grouped(packed(held))
+    kinds, group = combinations(*[plain(events[key]) for key in keys])
+    groups = len(kinds[0])
 
     def told(tally: tuple[str, bool, int]) -> dict[str, pa.Array]:
         name, paired, often = tally
@@ -78,20 +78,25 @@ def by_sorting(events: pa.Table, threads: int, keys: Sequence[str], tallies: Seq
             own, rows, _ = _different(own, of)
             value = value[rows]
         found, _, times = _different(own, value)
-        count = partial(np.bincount, minlength=len(first))
-        most = np.zeros(len(first), dtype="int64")
+        count = partial(np.bincount, minlength=groups)
+        most = np.zeros(groups, dtype="int64")
         np.maximum.at(most, found, times)
         figures = count(found), most, count(found[times >= often]), count(found, np.where(times > 1, times, 0)).astype("int64")
-        void = figures[0] == 0
-        return {
-            f"{name}_{figure}": pa.array(counts, mask=void if figure == "most" else None)
-            for figure, counts in zip(FIGURES, figures, strict=True)
-        }
+        return figured(name, figures)
 
-    table = {key: pa.array(column[first]) for key, column in zip(keys, held, strict=True)}
+    table = {key: pa.array(column) for key, column in zip(keys, kinds, strict=True)}
     for columns in each(told, tallies, threads):
         table |= columns
     return [pa.table(table)]
+
+
+def figured(name: str, figures: Sequence[np.ndarray]) -> dict[str, pa.Array]:
+    """The figures of a tally, in the order of FIGURES, as columns; none is the most frequent where there are none."""
+    void = figures[0] == 0
+    return {
+        f"{name}_{figure}": pa.array(counts, mask=void if figure == "most" else None)
+        for figure, counts in zip(FIGURES, figures, strict=True)
+    }
 
 
 def _different(group: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

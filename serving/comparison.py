@@ -56,6 +56,7 @@ def compare(events: np.ndarray, exposure: np.ndarray) -> Comparison:
     chance, common = _unsure(events, exposure, mean)
     variance = _DISPERSION * (1 + common[:, None]) + chance[:, None]
     narrower = np.geomspace(_DISPERSION[0], variance[:, 0], _NARROWER, endpoint=False, axis=1)
+    every = np.hstack([narrower, variance])
 
     def tail(count: np.ndarray, ratio: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """P(N >= count) at ratios and variances: of a negative binomial of mean m and shape k, I(count, k) at m / (m + k)."""
@@ -67,7 +68,7 @@ def compare(events: np.ndarray, exposure: np.ndarray) -> Comparison:
 
         For the wider a gamma distribution is, the more of its weight is near 0, where hardly any count is reached.
         """
-        most = np.maximum.accumulate(tail(count, ratio, np.hstack([narrower, variance])), axis=1)[:, _NARROWER:]
+        most = np.maximum.accumulate(tail(count, ratio, every), axis=1)[:, _NARROWER:]
         return np.where(count > 0, (likely * most).sum(axis=1), 1.0)
 
     def missed(count: np.ndarray, ratio: np.ndarray) -> np.ndarray:
