@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_schemas.atomic import replacing
 from data_schemas.errors import BadInput
+from data_schemas.garbage import settle
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -22,8 +23,7 @@ WHOLE = "all"
 """The scope of a small table: its rows are kept in one piece, those of a big one by local day."""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """The rows of one table that happened on one day, became known on one and, perhaps, were gone on one.
 
     rows: how many. content: the sum of their content hashes, which no order or chunking changes.
@@ -124,6 +124,7 @@ def load(root: Path, zone: str | None = None) -> Manifest | None:
     BadInput when it cannot be read, or when the lake is kept by days of another zone than `zone`, that of the settings.
     """
     path = root / NAME
+    settle()
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -19,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import duckdb
 
+from data_schemas.garbage import settle
 from data_schemas.lake import Lake
 from data_schemas.parquet import parquet_view, passing_table
 from data_schemas.settings import Settings
@@ -400,16 +399,6 @@ def own_folder(prefix: str, scratch: Path | None) -> Path:
     return Path(tempfile.mkdtemp(prefix=prefix, dir=scratch))
 
 
-@cache
-def _settled() -> None:
-    """What is loaded when the first engine opens stays, and expressions are many small things that go soon.
-
-    To look through them for garbage again and again costs a morning 0.3 s.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000)
-
-
 @contextmanager
 def open_engine(settings: Settings, scratch: Path | None = None) -> Iterator[Engine]:
     """A fresh engine, the one that the settings name; it spills below `scratch`, or the system's folder, until its end."""
@@ -434,7 +423,7 @@ def open_local(settings: Settings, scratch: Path | None = None) -> Iterator[Duck
         temp_directory=str(spill),
         preserve_insertion_order=False,
     )
-    _settled()
+    settle()
     try:
         yield DuckEngine(con, threads, settings.memory_gb)
     finally:

@@ -139,6 +139,14 @@ class Kept:
 
     def put(self, kind: str, days: Sequence[int], key: Callable[[int], str], *files: Mapping[str, Path]) -> None:
         """Take written files into the index, and the index to disk in one step; several files: each holds some of the lines."""
+        self._take(kind, days, key, files)
+
+    def renew(self, kind: str, day: int, key: Callable[[int], str], files: Mapping[str, Path]) -> None:
+        """The same of what is kept of one day alone: what was kept of the kind goes."""
+        self.forget(kind, set(self.days(kind)))
+        self._take(kind, [day], key, [files])
+
+    def _take(self, kind: str, days: Sequence[int], key: Callable[[int], str], files: Sequence[Mapping[str, Path]]) -> None:
         keys = [key(day) for day in days]
         entries = [
             Entry(

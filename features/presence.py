@@ -38,6 +38,19 @@ def once_a_day(met: ir.Table) -> ir.Table:
     return met.group_by("line", "day", "gone_day", "value").aggregate(known_day=met.known_day.min()).select(*_RECORD)
 
 
+def newest(met: ir.Table) -> ir.Table:
+    """Of the records of texts of some days, those that can tell when a value of a later day was met before.
+
+    A record that was known by the day after it and was never taken back is visible wherever a later day is looked at, so that
+    nobody asks for what its line met of the same value before it.
+    """
+    keys = ["line", "what", "value"]
+    plain = met.filter(met.gone_day.isnull() & (met.known_day <= met.day + 1))
+    last = plain.group_by(*keys).aggregate(last=plain.day.max())
+    beside = met.left_join(last, keys)
+    return beside.filter(beside.last.isnull() | (beside.day >= beside.last)).select(*met.columns)
+
+
 def codes(engine: Engine, label: str, columns: int, met: ir.Table) -> ir.Table:
     """Numbers of the texts of several columns, numbered `what`, that were met, stored: short keys make fast groups.
 

@@ -24,6 +24,7 @@ from features.feature import LONGEST, Need
 from features.kept import Kept, digest
 from features.localtime import HOLIDAYS, calendar, kept_calendar
 from features.programs import Place
+from features.spans import between, chunks, spans
 from features.windows import with_longest
 
 BIG = ("calls", "messages")
@@ -92,7 +93,7 @@ def open_days(
     where = partial(Place, beside and beside / PROGRAMS, told) if ours else None
     folder = beside or own_folder("bancast-days-", scratch)
     try:
-        yield _FiledDays(engine, lake, settings, as_of, kinds, Kept(folder), where, progress)
+        yield _FiledDays(engine, lake, settings, as_of, kinds, Kept(folder), beside is not None, where, progress)
     finally:
         if not beside:
             shutil.rmtree(folder, ignore_errors=True)
@@ -189,10 +190,11 @@ class _FiledDays(Days):
         as_of: Sequence[int],
         kinds: dict[str, Kinds],
         kept: Kept,
+        lasting: bool,
         where: Callable[..., Place] | None,
         progress: Progress,
     ):
-        self._where = where
+        self._lasting, self._where = lasting, where
         self._engine, self._lake, self._settings, self._kept, self._progress = engine, lake, settings, kept, progress
         self.kinds = kinds
         self._days = {source: lake.days(source) for source in BIG}
@@ -272,7 +274,7 @@ class _FiledDays(Days):
     def _number(self, missing: dict[str, list[int]]) -> ir.Table:
         """Gives numbers to lines that have none yet: those that are kept go by theirs."""
         engine, kept = self._engine, self._kept
-        found = _ids(engine, self._lake, {source: _spans(days) for source, days in missing.items()})
+        found = _ids(engine, self._lake, {source: spans(days) for source, days in missing.items()})
         if kept.lines is None:
             numbers = engine.store("line_numbers", _numbered(found, -1))
         else:
@@ -322,8 +324,8 @@ class _FiledDays(Days):
         hours = self._settings.features
         place = self.place(source, "days", hours.permitted_from, hours.permitted_to)
         rows = self._lake.rows(source)
-        chunks = list(_chunks(days, rows, int(CHUNK_ROWS * self._settings.memory_gb)))
-        for (chunk, done), following in zip_longest(chunks, chunks[1:]):
+        parts = list(chunks(days, rows, int(CHUNK_ROWS * self._settings.memory_gb)))
+        for (chunk, done), following in zip_longest(parts, parts[1:]):
             if following:
                 self._lake.ahead(source, following[0][0], following[0][-1])
             raw = engine.view(f"{source}_chunk", self._lake.read(engine.con, source, chunk[0], chunk[-1]))
@@ -353,12 +355,13 @@ class _FiledDays(Days):
             return {"codes": daily.codes(engine, kinds, few[0])}
 
         place, numbering, before = self.place(source, "met"), self.place(source, "codes"), 0.0
-        for chunk, done in _chunks(days, rows, sum(rows.values()), MET_DAYS):
+        for chunk, done in chunks(days, rows, sum(rows.values()), MET_DAYS):
             first, last = chunk[0], chunk[-1]
-            spans = {"now": (first, last), "then": (first - LONGEST, first - 1)}
-            read = {name: self._stored(f"{source}_none", source, *span) for name, span in spans.items()}
-            values = {name: self._values(source, *span) for name, span in spans.items()} if kinds.few else {}
-            if values:
+            past_days = (first - LONGEST, first - 1)
+            read = {"now": self._stored(source, first, last), "then": self._stored(source, *past_days)}
+            values: dict[str, ir.Table] = {}
+            if kinds.few:
+                values = {"now": self._values(source, first, last), "then": self._values_before(source, first, keys[1])}
                 # Of all lines: to go through the files once for each range of them would take longer than the rest.
                 few = [engine.view(f"{source}_few_{name}", met) for name, met in values.items()]
                 codes = engine.again((source, "codes"), numbered, numbering)["codes"]
@@ -374,14 +377,16 @@ class _FiledDays(Days):
                 yield before + (done - before) * number / len(ranges)
             self._kept.put(f"{source}-met", chunk, keys[1], *written)
             before = done
+            if values and self._lasting and last == days[-1]:
+                self._keep_newest(source, last, values, keys[1])
         names = ["few", *[str(kinds.number(column)) for column in kinds.columns]]
         parts = [f"{part}_{name}" for part in ("facts", "odd") for name in names]
         engine.drop(*[f"{source}_met_{name}" for name in ("records", "pairs", "slow", "codes", *parts)])
 
-    def _stored(self, name: str, source: str, first: int, last: int) -> ir.Table:
+    def _stored(self, source: str, first: int, last: int) -> ir.Table:
         """Rows of the lake, or an empty table that a view can be made of."""
         rows = self._lake.read(self._engine.con, source, first, last)
-        return rows if any(first <= day <= last for day in self._days[source]) else self._engine.store(name, rows)
+        return rows if any(first <= day <= last for day in self._days[source]) else self._engine.store(f"{source}_none", rows)
 
     def _values(self, source: str, first: int, last: int) -> ir.Table:
         """The few values met on some days; all files have the same columns, so that any of them does for no days."""
@@ -390,6 +395,28 @@ class _FiledDays(Days):
             or self._kept.files(source, "values", self._days[source])[:1]
         )
         return _within(self._engine.load(f"{source}_values_{first}_{last}", paths), first, last)
+
+    def _values_before(self, source: str, first: int, key: Callable[[int], str]) -> ir.Table:
+        """The few values met on the 28 days before a day: the newest ones alone, where these are kept."""
+        kind, earlier = f"{source}-newest", [day for day in self._days[source] if day < first][-1:]
+        span = (first - LONGEST, first - 1)
+        if not earlier or self._kept.missing(kind, earlier, key):
+            return self._values(source, *span)
+        return _within(self._engine.load(f"{source}_newest_kept", self._kept.files(kind, "values", earlier)), *span)
+
+    def _keep_newest(self, source: str, last: int, values: dict[str, ir.Table], key: Callable[[int], str]) -> None:
+        """Keep what the day after `last` will ask for: a tenth of the records of 28 days."""
+        engine, kind = self._engine, f"{source}-newest"
+        if any(day > last for day in self._kept.days(kind)):
+            return
+        span = (last + 1 - LONGEST, last)
+        met = [engine.view(f"{source}_newest_{name}", _within(rows, *span)) for name, rows in values.items()]
+
+        def work() -> Work:
+            return {"values": engine.view(f"{source}_newest_made", presence.newest(ibis.union(*met)))}
+
+        parts = engine.again((source, "newest"), work, self.place(source, "newest"))
+        self._kept.renew(kind, last, key, self._saved(kind, parts, [last]))
 
     def _saved(self, kind: str, parts: dict[str, ir.Table], days: list[int]) -> dict[str, Path]:
         """Parts of consecutive days in files, which are yet to be put among the kept ones."""
@@ -401,40 +428,7 @@ class _FiledDays(Days):
     def _ranges(self, wanted: int) -> list[Callable[[ir.Table], ir.Table]]:
         """Lines in so many parts, by line_id: files are in its order, so that a part reads little else."""
         if wanted < 2:
-            return [_between(None, None)]
+            return [between(None, None)]
         ids = sorted(self._engine.frame(self.numbers.select("line_id"))["line_id"])
         cuts = sorted({ids[len(ids) * part // wanted] for part in range(1, wanted)}) if ids else []
-        return [_between(*ends) for ends in zip([None, *cuts], [*cuts, None], strict=True)]
-
-
-def _between(low: str | None, high: str | None) -> Callable[[ir.Table], ir.Table]:
-    """The rows of lines from `low` on, and before `high`, by line_id."""
-
-    def within(rows: ir.Table) -> ir.Table:
-        rows = rows if low is None else rows.filter(rows.line_id >= low)
-        return rows if high is None else rows.filter(rows.line_id < high)
-
-    return within
-
-
-def _spans(days: Sequence[int]) -> list[tuple[int, int]]:
-    """Days, ascending, as first and last of consecutive ones."""
-    found: list[tuple[int, int]] = []
-    for day in days:
-        found = [*found[:-1], (found[-1][0], day)] if found and found[-1][1] == day - 1 else [*found, (day, day)]
-    return found
-
-
-def _chunks(days: Sequence[int], rows: dict[int, int], most: int, longest: int = 10**6) -> Iterator[tuple[list[int], float]]:
-    """Consecutive days of about `most` rows together, at the most `longest` days, and the share of the days that is then done."""
-    chunk: list[int] = []
-    held = done = 0
-    for day in days:
-        if chunk and (day != chunk[-1] + 1 or held + rows.get(day, 0) > most or len(chunk) == longest):
-            done += len(chunk)
-            yield chunk, done / len(days)
-            chunk, held = [], 0
-        chunk.append(day)
-        held += rows.get(day, 0)
-    if chunk:
-        yield chunk, 1.0
+        return [between(*ends) for ends in zip([None, *cuts], [*cuts, None], strict=True)]
