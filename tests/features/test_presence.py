@@ -1,0 +1,75 @@
+"""What values met before a day must be kept so that the days after it need nothing else."""
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import settings as how
+from hypothesis import strategies as st
+
+from data_schemas.settings import Settings
+from features import presence
+from features.engine import open_local
+from features.feature import LONGEST, WINDOWS, Need, Presence
+
+DAY = 40
+COLUMNS = ("agent_id", "region")
+NAMES = ("line", "what", "value", "day", "known_day", "gone_day")
+records = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.integers(0, 1),
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([-LONGEST - 1, -LONGEST, 1 - LONGEST, -5, -3, -2, -1, 0, 1, 3]),
+        st.sampled_from([0, 0, 0, 1, 2, 9]),
+        st.sampled_from([None, None, None, 1, 8]),
+    ),
+    max_size=40,
+)
+
+
+def counts(rows: pa.Table, thinned: bool) -> tuple[pd.DataFrame, int]:
+    """Every window of both columns at the as_of days that look back on days from DAY on, and the records read before these."""
+    known = [Presence(column, "calls", column) for column in COLUMNS]
+    fresh = [Presence(f"fresh_{one.name}", "calls", one.column, fresh_of=one) for one in known]
+    needs = [Need(what, "distinct", days) for what in (*known, *fresh) for days in WINDOWS]
+    as_of = pa.table({"as_of_day": pa.array(range(DAY + 1, DAY + 20), pa.int32())})
+    with open_local(Settings(threads=2)) as engine:
+        told = engine.store("told", ibis.memtable(rows))
+        met, past = told.filter(told.day >= DAY), told.filter(told.day.between(DAY - LONGEST, DAY - 1))
+        past = engine.store("past", presence.newest(past) if thinned else past)
+        codes = presence.codes(engine, "told", len(COLUMNS), met)
+        now, then = (presence.coded(part, codes) for part in (met, past))
+        facts, odd = presence.met_before(engine, "told", now, then, columns=len(COLUMNS))
+        windows = presence.window_counts(engine, "told", facts, odd, needs, COLUMNS, engine.store("as_of", ibis.memtable(as_of)))
+        frames = [engine.frame(part).set_index(["line", "as_of_day"]) for part in windows]
+        return pd.concat(frames, axis=1).sort_index().fillna(0), engine.scalar(past.count())
+
+
+@how(max_examples=15, deadline=None)
+@given(records)
+def test_the_newest_records_tell_the_days_after_them_what_all_do(rows):
+    """Late ones, taken back ones and several of a day among them."""
+    held = [(*key, DAY + day, DAY + day + late, gone and DAY + day + late + gone) for *key, day, late, gone in rows]
+    kinds = [pa.int32(), pa.int32(), pa.string(), *[pa.int32()] * 3]
+    table = pa.table({name: pa.array([row[at] for row in held], kinds[at]) for at, name in enumerate(NAMES)})
+    (whole, every), (thinned, some) = (counts(table, one) for one in (False, True))
+    pd.testing.assert_frame_equal(whole, thinned)
+    assert some <= every
+
+
+def test_of_records_that_hide_nothing_the_newest_of_each_value_is_left():
+    """Seven days of the same agent are one record; one that was known late or taken back hides none before it."""
+    days = [(0, 0, "a", DAY - age, DAY - age, None) for age in range(1, 8)]
+    odd = [(1, 0, "a", 20, 20, None), (1, 0, "a", 21, 24, None), (1, 0, "a", 22, 22, 30), (1, 1, "a", 20, 21, None)]
+    kinds = [pa.int32(), pa.int32(), pa.string(), *[pa.int32()] * 3]
+    table = pa.table({name: pa.array([row[at] for row in days + odd], kinds[at]) for at, name in enumerate(NAMES)})
+    with open_local(Settings(threads=1)) as engine:
+        left = engine.frame(presence.newest(engine.store("told", ibis.memtable(table))))
+    assert sorted(zip(left["line"], left["what"], left["day"], strict=True)) == [
+        (0, 0, DAY - 1),
+        (1, 0, 20),
+        (1, 0, 21),
+        (1, 0, 22),
+        (1, 1, 20),
+    ]
