@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ SNAPSHOTS = 26
 _ORDER = ("what", "seconds", "spread", "runs", "x_floor", "x_copy", "x_small", "x_plain", "ms_each", "x_day", "peak_gb", "failed")
 ENOUGH_S = 600.0
 """Seconds of one measurement after which it is not repeated."""
+_MORNINGS = 3
+"""Times that each morning that is made ready is built: it is over soon."""
 Found = dict[str, Any]
 """What a job tells: seconds, peak_gb and more."""
 _HAND = {"plain": "plain DuckDB, a query a window", "pandas": "pandas, a groupby a window", "polars": "Polars, lazily"}
@@ -205,30 +208,38 @@ class _Measured:
         _features(self.bench, self.place, self.plan, "subset", "", subset=True)
 
     def morning(self) -> None:
-        """One more day, with the morning before built: on all of the history and on half of it."""
-        for name, days in (("full", self.place.size.days), ("half", self.place.size.days // 2)):
-            self._morning(name, days)
+        """One more day, with the morning before built: on all of the history and on half of it, by turns."""
+        found: dict[str, list[Found]] = defaultdict(list)
+        every = {"full": self.place.size.days, "half": self.place.size.days // 2}
+        for run in range(1, self.bench.repeat + 1):
+            self.place.tell(f"one more day: run {run} of {self.bench.repeat}")
+            with ExitStack() as stack:
+                homes = {name: stack.enter_context(self._morning_before(name, days, found)) for name, days in every.items()}
+                for name in [*homes] * _MORNINGS:
+                    with self.place.copied(homes[name]) as home:
+                        found[f"{name} next"].append(self._built(home, every[name]))
+        each, floor = len(CATALOGUE), {"x_floor": "floor"}
+        for name, days in every.items():
+            told = f"{days} days of history"
+            self.bench.add(f"{name} first", f"one morning, nothing built before, {told}", found[f"{name} first"], each, floor)
+            self.bench.add(f"{name} ingest", f"ingest of one more day, {told}", found[f"{name} ingest"], against=floor)
+            what = f"one more day, the morning before built, {told}"
+            row = self.bench.add(f"{name} next", what, found[f"{name} next"], each, floor)
+            whole = self.bench.times(row["seconds"], "features")
+            row["x_day"] = whole and whole * self.place.size.days
 
-    def _morning(self, name: str, days: int) -> None:
+    @contextmanager
+    def _morning_before(self, name: str, days: int, found: dict[str, list[Found]]) -> Iterator[Path]:
+        """A home with so many days, all but the last of them built."""
         place, today = self.place, self.place.first + days
-        base, history = place.home(today - 1), f"{days} days of history"
-        before: list[Found] = []
-        delivered: list[Found] = []
+        with place.copied(place.home(today - 1)) as home, place.folder() as fresh:
+            found[f"{name} first"].append(self._built(home, days - 1))
+            tables = place.delivery(fresh / "tables", today - 1, today)
+            found[f"{name} ingest"].append(work("ingest", place.tell, folder=str(tables), home=str(home)))
+            yield home
 
-        def next_day() -> Found:
-            with place.copied(base) as home, place.folder() as fresh:
-                before.append(work("features", place.tell, home=str(home), days=[today - 1], subset=False))
-                tables = place.delivery(fresh / "tables", today - 1, today)
-                delivered.append(work("ingest", place.tell, folder=str(tables), home=str(home)))
-                return work("features", place.tell, home=str(home), days=[today], subset=False)
-
-        what, each, floor = f"one more day, the morning before built, {history}", len(CATALOGUE), {"x_floor": "floor"}
-        found = self.bench.runs(what, next_day)
-        self.bench.add(f"{name} first", f"one morning, nothing built before, {history}", before, each, floor)
-        self.bench.add(f"{name} ingest", f"ingest of one more day, {history}", delivered, against=floor)
-        row = self.bench.add(f"{name} next", what, found, each, floor)
-        whole = self.bench.times(row["seconds"], "features")
-        row["x_day"] = whole and whole * place.size.days
+    def _built(self, home: Path, days: int) -> Found:
+        return work("features", self.place.tell, home=str(home), days=[self.place.first + days], subset=False)
 
     def run(self) -> None:
         """The main job."""
