@@ -46,7 +46,7 @@ def counts(rows: pa.Table, thinned: bool) -> tuple[pd.DataFrame, int]:
         return pd.concat(frames, axis=1).sort_index().fillna(0), engine.scalar(past.count())
 
 
-@how(max_examples=15, deadline=None)
+@how(max_examples=10, deadline=None)
 @given(records)
 def test_the_newest_records_tell_the_days_after_them_what_all_do(rows):
     """Late ones, taken back ones and several of a day among them."""

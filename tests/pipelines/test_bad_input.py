@@ -75,13 +75,24 @@ BREAKS: dict[Callable[[dict[str, pd.DataFrame], Path], None], tuple[str, ...]] =
 }
 
 
+@pytest.fixture(scope="module")
+def home_in_use(bancast, tmp_path_factory) -> Path:
+    """A home with good tables."""
+    folder = tmp_path_factory.mktemp("in-use")
+    good = tables.write(folder / "good", tables.frames(lines=8, days=12))
+    assert bancast("ingest", good, "--home", quick_home(folder / "home")).code == 0
+    return folder / "home"
+
+
 @pytest.mark.parametrize("spoil", BREAKS, ids=lambda spoil: spoil.__name__)
 @pytest.mark.parametrize("before", ["a new home", "a home in use"])
-def test_spoilt_tables_are_refused_in_one_line_and_the_home_is_as_it_was(bancast, tmp_path, spoil, before):
+def test_spoilt_tables_are_refused_in_one_line_and_the_home_is_as_it_was(bancast, home_in_use, tmp_path, spoil, before):
     given = tables.frames(lines=8, days=12)
-    home = quick_home(tmp_path / "home")
+    home = tmp_path / "home"
     if before == "a home in use":
-        assert bancast("ingest", tables.write(tmp_path / "good", given), "--home", home).code == 0
+        shutil.copytree(home_in_use, home)
+    else:
+        quick_home(home)
     kept = content(home)
     spoil(given, tmp_path / "data")
     done = bancast("run", tmp_path / "data", "--home", home)
