@@ -184,7 +184,7 @@ def _formulas(engine: Engine, windows: ir.Table, needs: list[Need], catalogue: S
     # Peers are all eligible lines, so nothing may be left out of the frame before.
     peered, answers = with_peers(engine, filled, catalogue)
     values = {feature.name: feature.value(peered, answers[feature.name]).cast("float32") for feature in catalogue}
-    return engine.view("feature_rows", peered.select("as_of_day", *IDS, **values))
+    return engine.once("feature_rows", peered.select("as_of_day", *IDS, **values))
 
 
 def _finished(rows: pa.Table, features: list[str]) -> pd.DataFrame:

@@ -72,15 +72,26 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Query:
+    """A name for what a statement gives, which is asked for once: a view would be looked through beforehand, too."""
+
+    name: str
+    sql: str
+
+    def __str__(self) -> str:
+        return self.sql
+
+
+@dataclass(frozen=True)
 class Program:
     """Statements in order, and the tables that they leave: the name of each, and its columns with their types."""
 
-    statements: list[str | Step]
+    statements: list[str | Step | Query]
     leaves: dict[str, str]
     columns: dict[str, dict[str, str]]
 
     @staticmethod
-    def of(statements: Sequence[str | Step], leaves: Mapping[str, ir.Table]) -> Program:
+    def of(statements: Sequence[str | Step | Query], leaves: Mapping[str, ir.Table]) -> Program:
         """The program of statements that leave these tables."""
         columns = {part: _columns(table) for part, table in leaves.items()}
         return Program(list(statements), {part: table.op().name for part, table in leaves.items()}, columns)
@@ -94,6 +105,13 @@ class Program:
     def lasting(self) -> bool:
         """Whether any build can run it that has tables of the same names."""
         return not any(_PASSING.search(str(statement)) for statement in self.statements)
+
+
+def _statement(held: str | dict[str, Any]) -> str | Step | Query:
+    """A statement as it was written down."""
+    if isinstance(held, str):
+        return held
+    return Query(**held) if "sql" in held else Step(**held)
 
 
 def _columns(table: ir.Table) -> dict[str, str]:
@@ -154,7 +172,7 @@ class Place:
             return None
         try:
             held = json.loads((self._folder / f"{self._name}.json").read_text(encoding="utf-8"))
-            held["statements"] = [one if isinstance(one, str) else Step(**one) for one in held["statements"]]
+            held["statements"] = [_statement(one) for one in held["statements"]]
             return Program(**held)
         except (OSError, ValueError, TypeError, KeyError):
             return None  # not there, or not to be read: worked out anew

@@ -230,7 +230,7 @@ class _FiledDays(Days):
             missing[source] = self._kept.missing(source, wanted.intersection(self._days[source]), keys[source][0])
         self.numbers = self._engine.view("numbers", self._number(missing))
         if missing["calls"] or self._kept.days("calls"):
-            lines = line_versions(self._engine, self._lake, self.numbers)
+            lines = self._lines()
             changed = self._judged_otherwise(lines, sorted(further.intersection(self._kept.days("calls"))))
             missing["calls"] = sorted({*missing["calls"], *changed})
             if missing["calls"]:
@@ -290,17 +290,31 @@ class _FiledDays(Days):
         kept.number_lines(path)
         return numbers
 
+    def _lines(self) -> ir.Table:
+        """What was known of each line on each day."""
+        engine, lake = self._engine, self._lake
+        engine.known(lake, "lines")  # it is taken in before: what is written down here knows it by name
+
+        def work() -> Work:
+            return {"versions": line_versions(engine, lake, self.numbers)}
+
+        return engine.again("lines", work, self.place("lines"))["versions"]
+
     def _judged_otherwise(self, lines: ir.Table, days: list[int]) -> list[int]:
         """Days on which a line's carrier or home region, as it is known now, is not the one its calls were judged by."""
-        paths = self._kept.files("calls", "tiles", days)
+        engine, paths = self._engine, self._kept.files("calls", "tiles", days)
         if not paths or not days:
             return []
-        tiles = self._engine.load("calls_judged", paths)
-        judged = tiles.select("line", "day", was_of="carrier", was_at="home_region")
-        now = of_lines(judged, lines)
-        same = now.was_of.identical_to(now.carrier) & now.was_at.identical_to(now.home_region)
-        changed = {int(day) for day in self._engine.frame(now.filter(~same).select("day").distinct())["day"]}
-        return sorted(self._kept.forget("calls", changed).intersection(days))
+        tiles = engine.load("calls_kept", paths)
+
+        def work() -> Work:
+            judged = tiles.select("line", "day", was_of="carrier", was_at="home_region")
+            now = of_lines(judged, lines)
+            same = now.was_of.identical_to(now.carrier) & now.was_at.identical_to(now.home_region)
+            return {"days": engine.view("calls_otherwise", now.filter(~same).select("day").distinct())}
+
+        changed = engine.arrow(engine.again("judged", work, self.place("judged"))["days"])["day"].to_pylist()
+        return sorted(self._kept.forget("calls", set(changed)).intersection(days))
 
     def _work_out_days(self, source: str, days: list[int], keys: tuple[Callable[[int], str], ...]) -> Iterator[float]:
         """Line-days, and few values met, in chunks; after each the share that is done."""
