@@ -419,7 +419,7 @@ class _FiledDays(Days):
         return _within(self._engine.load(f"{source}_newest_kept", self._kept.files(kind, "values", earlier)), *span)
 
     def _keep_newest(self, source: str, last: int, values: dict[str, ir.Table], key: Callable[[int], str]) -> None:
-        """Keep what the day after `last` will ask for: a tenth of the records of 28 days."""
+        """Keep what the day after `last` will ask for: a small part of the records of 28 days."""
         engine, kind = self._engine, f"{source}-newest"
         if any(day > last for day in self._kept.days(kind)):
             return
