@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -211,13 +212,17 @@ class _Measured:
         """One more day, with the morning before built: on all of the history and on half of it, by turns."""
         found: dict[str, list[Found]] = defaultdict(list)
         every = {"full": self.place.size.days, "half": self.place.size.days // 2}
-        for run in range(1, self.bench.repeat + 1):
-            self.place.tell(f"one more day: run {run} of {self.bench.repeat}")
+
+        def turn() -> Found:
+            began = time.perf_counter()
             with ExitStack() as stack:
                 homes = {name: stack.enter_context(self._morning_before(name, days, found)) for name, days in every.items()}
                 for name in [*homes] * _MORNINGS:
                     with self.place.copied(homes[name]) as home:
                         found[f"{name} next"].append(self._built(home, every[name]))
+            return {"seconds": time.perf_counter() - began}
+
+        self.bench.runs("one more day", turn)
         each, floor = len(CATALOGUE), {"x_floor": "floor"}
         for name, days in every.items():
             told = f"{days} days of history"

@@ -28,7 +28,7 @@ from features.classes import Column
 from features.lookback import Lookback
 from features.places import Places
 from features.presence import by_joins, marked
-from features.programs import Place, Program, Query, Step
+from features.programs import Place, Program, Query, Statement, Step
 from features.tallies import FIGURES, Tally, by_groups, summed
 from features.windows import beside
 
@@ -153,10 +153,10 @@ class DuckEngine(Engine):
         self._threads, self._memory = threads, memory_gb * 2**30
         self._most_rows: int | None = None
         self._in_memory: set[str] = set()
-        self._queries: dict[str, Query] = {}
-        self._recorded: list[str | Step | Query] | None = None
+        self._queries: dict[str, str] = {}
+        self._recorded: list[Statement] | None = None
         self._plan: list[str] | None = None
-        self._works: dict[object, tuple[list[str | Step | Query], Work]] = {}
+        self._works: dict[object, tuple[list[Statement], Work]] = {}
         self._alive: list[ir.Table] = []
 
     def store(self, name: str, expr: ir.Table) -> ir.Table:
@@ -190,8 +190,8 @@ class DuckEngine(Engine):
 
     def arrow(self, expr: ir.Table) -> pa.Table:
         """The rows of an expression as an Arrow table."""
-        query = self._queries.get(getattr(expr.op(), "name", ""))
-        return self.con.con.sql(query.sql if query else self._sql(expr)).to_arrow_table()
+        asked = self._queries.get(getattr(expr.op(), "name", ""))
+        return self.con.con.sql(asked or self._sql(expr)).to_arrow_table()
 
     def scalar(self, expr: ir.Scalar) -> object:
         """The value of a scalar expression; None when it is null."""
@@ -351,11 +351,11 @@ class DuckEngine(Engine):
         finally:
             self._plan = None
 
-    def _replay(self, steps: Sequence[str | Step | Query]) -> None:
+    def _replay(self, steps: Sequence[Statement]) -> None:
         for step in steps:
             self._do(step)
 
-    def _run(self, step: str | Step | Query) -> None:
+    def _run(self, step: Statement) -> None:
         if self._plan is not None:
             assert isinstance(step, str)
             self._plan.append(step)
@@ -364,11 +364,11 @@ class DuckEngine(Engine):
             self._recorded.append(step)
         self._do(step)
 
-    def _do(self, step: str | Step | Query) -> None:
+    def _do(self, step: Statement) -> None:
         if isinstance(step, str):
             self.con.raw_sql(step)
         elif isinstance(step, Query):
-            self._queries[step.name] = step
+            self._queries[step.name] = step.sql
         elif (many := self._has_rows(step.sized_by, self.many_rows)) or not step.otherwise:
             rows = self.con.con.sql(f'from "{step.rows}"').to_arrow_table()
             for (name, columns), made in zip(step.into.items(), step.run(rows, self._threads, many), strict=True):

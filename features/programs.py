@@ -82,16 +82,20 @@ class Query:
         return self.sql
 
 
+Statement = str | Step | Query
+"""What a program does, one after the other."""
+
+
 @dataclass(frozen=True)
 class Program:
     """Statements in order, and the tables that they leave: the name of each, and its columns with their types."""
 
-    statements: list[str | Step | Query]
+    statements: list[Statement]
     leaves: dict[str, str]
     columns: dict[str, dict[str, str]]
 
     @staticmethod
-    def of(statements: Sequence[str | Step | Query], leaves: Mapping[str, ir.Table]) -> Program:
+    def of(statements: Sequence[Statement], leaves: Mapping[str, ir.Table]) -> Program:
         """The program of statements that leave these tables."""
         columns = {part: _columns(table) for part, table in leaves.items()}
         return Program(list(statements), {part: table.op().name for part, table in leaves.items()}, columns)
@@ -107,7 +111,7 @@ class Program:
         return not any(_PASSING.search(str(statement)) for statement in self.statements)
 
 
-def _statement(held: str | dict[str, Any]) -> str | Step | Query:
+def _statement(held: str | dict[str, Any]) -> Statement:
     """A statement as it was written down."""
     if isinstance(held, str):
         return held

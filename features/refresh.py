@@ -93,7 +93,7 @@ def open_days(
     where = partial(Place, beside and beside / PROGRAMS, told) if ours else None
     folder = beside or own_folder("bancast-days-", scratch)
     try:
-        yield _FiledDays(engine, lake, settings, as_of, kinds, Kept(folder), beside is not None, where, progress)
+        yield _FiledDays(engine, lake, settings, as_of, kinds, Kept(folder), where, progress)
     finally:
         if not beside:
             shutil.rmtree(folder, ignore_errors=True)
@@ -190,11 +190,10 @@ class _FiledDays(Days):
         as_of: Sequence[int],
         kinds: dict[str, Kinds],
         kept: Kept,
-        lasting: bool,
         where: Callable[..., Place] | None,
         progress: Progress,
     ):
-        self._lasting, self._where = lasting, where
+        self._where = where
         self._engine, self._lake, self._settings, self._kept, self._progress = engine, lake, settings, kept, progress
         self.kinds = kinds
         self._days = {source: lake.days(source) for source in BIG}
@@ -358,6 +357,7 @@ class _FiledDays(Days):
         raw: ir.Table
         past: ir.Table
         few: list[ir.Table] = []
+        values: dict[str, ir.Table] = {}
         codes: ir.Table
 
         def work() -> Work:
@@ -373,7 +373,6 @@ class _FiledDays(Days):
             first, last = chunk[0], chunk[-1]
             past_days = (first - LONGEST, first - 1)
             read = {"now": self._stored(source, first, last), "then": self._stored(source, *past_days)}
-            values: dict[str, ir.Table] = {}
             if kinds.few:
                 values = {"now": self._values(source, first, last), "then": self._values_before(source, first, keys[1])}
                 # Of all lines: to go through the files once for each range of them would take longer than the rest.
@@ -391,8 +390,8 @@ class _FiledDays(Days):
                 yield before + (done - before) * number / len(ranges)
             self._kept.put(f"{source}-met", chunk, keys[1], *written)
             before = done
-            if values and self._lasting and last == days[-1]:
-                self._keep_newest(source, last, values, keys[1])
+        if values:
+            self._keep_newest(source, days[-1], values, keys[1])
         names = ["few", *[str(kinds.number(column)) for column in kinds.columns]]
         parts = [f"{part}_{name}" for part in ("facts", "odd") for name in names]
         engine.drop(*[f"{source}_met_{name}" for name in ("records", "pairs", "slow", "codes", *parts)])
@@ -419,9 +418,9 @@ class _FiledDays(Days):
         return _within(self._engine.load(f"{source}_newest_kept", self._kept.files(kind, "values", earlier)), *span)
 
     def _keep_newest(self, source: str, last: int, values: dict[str, ir.Table], key: Callable[[int], str]) -> None:
-        """Keep what the day after `last` will ask for: a small part of the records of 28 days."""
+        """Keep what the day after `last` will ask for, where anything stays: a small part of the records of 28 days."""
         engine, kind = self._engine, f"{source}-newest"
-        if any(day > last for day in self._kept.days(kind)):
+        if self._kept.folder != self._lake.derived or any(day > last for day in self._kept.days(kind)):
             return
         span = (last + 1 - LONGEST, last)
         met = [engine.view(f"{source}_newest_{name}", _within(rows, *span)) for name, rows in values.items()]

@@ -139,6 +139,7 @@ def test_a_home_keeps_its_days_and_works_out_only_what_changed(tmp_path: Path, m
     assert build(3) == [] and build(2) == []
     load("second", calls=calls[3])
     assert build(4) == both(3), "one more day costs that day"
+    assert len(list((home / "derived").glob("calls-newest-values-*"))) == 2, "and what the next one asks for is renewed"
     load("third", calls=[*calls[4], calls[1][0] | {"call_id": "late", "callee_id": disk.number(7), "recorded_at": disk.at(4)}])
     assert build(5) == [("calls", 1), ("calls", 4), *[("calls-met", day) for day in (1, 2, 3, 4)]], "and a late call its own"
     homes_differ(home, [FIRST + 5, FIRST + 3])

@@ -15,7 +15,9 @@ from features.feature import LONGEST, WINDOWS, Need, Presence
 
 DAY = 40
 COLUMNS = ("agent_id", "region")
-NAMES = ("line", "what", "value", "day", "known_day", "gone_day")
+KINDS = {
+    name: pa.string() if name == "value" else pa.int32() for name in ("line", "what", "value", "day", "known_day", "gone_day")
+}
 LINES = 300
 
 
@@ -25,11 +27,9 @@ def drawn(seed: int) -> pa.Table:
     many = 6 * LINES
     day = DAY + rng.choice([-LONGEST - 1, -LONGEST, 1 - LONGEST, -5, -3, -2, -1, 0, 1, 3], many)
     known = day + rng.choice([0, 0, 0, 1, 2, 9], many)
-    gone = known + rng.choice([1, 8], many)
-    text = [pa.int32(), pa.int32(), pa.string(), pa.int32(), pa.int32()]
-    columns = [rng.integers(0, LINES, many), rng.integers(0, 2, many), rng.choice(["a", "b"], many), day, known]
-    table = {name: pa.array(column, kind) for name, column, kind in zip(NAMES, columns, text, strict=False)}
-    return pa.table(table | {"gone_day": pa.array(gone, pa.int32(), mask=rng.random(many) < 0.6)})
+    gone = pa.array(known + rng.choice([1, 8], many), mask=rng.random(many) < 0.6)
+    columns = [rng.integers(0, LINES, many), rng.integers(0, 2, many), rng.choice(["a", "b"], many), day, known, gone]
+    return pa.table(columns, names=[*KINDS]).cast(pa.schema(KINDS))
 
 
 def counts(rows: pa.Table, thinned: bool) -> tuple[pd.DataFrame, int]:
@@ -62,8 +62,7 @@ def test_of_records_that_hide_nothing_the_newest_of_each_value_is_left():
     """Seven days of the same agent are one record; one that was known late or taken back hides none before it."""
     days = [(0, 0, "a", DAY - age, DAY - age, None) for age in range(1, 8)]
     odd = [(1, 0, "a", 20, 20, None), (1, 0, "a", 21, 24, None), (1, 0, "a", 22, 22, 30), (1, 1, "a", 20, 21, None)]
-    kinds = [pa.int32(), pa.int32(), pa.string(), *[pa.int32()] * 3]
-    table = pa.table({name: pa.array([row[at] for row in days + odd], kinds[at]) for at, name in enumerate(NAMES)})
+    table = pa.table([*map(list, zip(*days, *odd, strict=True))], names=[*KINDS]).cast(pa.schema(KINDS))
     with open_local(Settings(threads=1)) as engine:
         left = engine.frame(presence.newest(engine.store("told", ibis.memtable(table))))
     assert sorted(zip(left["line"], left["what"], left["day"], strict=True)) == [
