@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -23,9 +22,10 @@ from features.engine import Engine, Work, open_engine
 from features.feature import LONGEST, Feature, Need
 from features.localtime import shifts
 from features.lookback import Lookback
+from features.peers import PASSING as WITH_PEERS
 from features.peers import with_peers
 from features.refresh import Days, open_days
-from features.windows import fill, with_longest
+from features.windows import with_longest
 
 IDS = ("line_id", "carrier", "number_pool", "team")
 """What stands beside the features in each row, after as_of."""
@@ -131,9 +131,9 @@ def _part(
 
     table = engine.with_windows("windows_of_lines", run("windows", windows), seen, batch, carried)
     engine.drop(*PASSING)
-    rows = run("formulas", lambda: {"rows": _formulas(engine, table, asked.needs, asked.catalogue)})["rows"]
+    rows = run("formulas", lambda: {"rows": _formulas(engine, table, asked.catalogue)})["rows"]
     values = engine.arrow(rows)
-    engine.drop("windows_of_lines", "peer_ranks")
+    engine.drop("windows_of_lines", *WITH_PEERS)
     return _finished(values, asked.names)
 
 
@@ -176,13 +176,10 @@ def _look_back(past: Days, batch: list[int], needs: Sequence[Need], carried: Car
     return found
 
 
-def _formulas(engine: Engine, windows: ir.Table, needs: list[Need], catalogue: Sequence[Feature]) -> ir.Table:
-    """Every formula over the windows of a batch's lines, yet to be worked out; no row of a table: no window of it."""
-    absent = [need.column for need in needs if need.column not in windows.columns]
-    whole = windows.mutate(**{column: ibis.null("int64") for column in absent})
-    filled = engine.view("filled", fill(engine, whole, needs))
+def _formulas(engine: Engine, windows: ir.Table, catalogue: Sequence[Feature]) -> ir.Table:
+    """Every formula over the windows of a batch's lines, yet to be worked out."""
     # Peers are all eligible lines, so nothing may be left out of the frame before.
-    peered, answers = with_peers(engine, filled, catalogue)
+    peered, answers = with_peers(engine, windows, catalogue)
     values = {feature.name: feature.value(peered, answers[feature.name]).cast("float32") for feature in catalogue}
     return engine.once("feature_rows", peered.select("as_of_day", *IDS, **values))
 

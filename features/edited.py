@@ -19,9 +19,10 @@ from data_schemas.home import clear_stale
 from data_schemas.lake import EditedLake, Lake
 from data_schemas.settings import Settings
 from features.build import batches_in, build_features
-from features.engine import DuckEngine, open_local, own_folder
+from features.engine import own_folder
 from features.feature import LONGEST, Feature
 from features.kept import Kept
+from features.local import DuckEngine, open_local
 from features.refresh import open_days
 from features.windows import with_longest
 

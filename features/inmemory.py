@@ -6,8 +6,8 @@ then the sum, or the largest, of some classes. A class of many lines is added as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,10 @@ from features.carried import Block, Held
 from features.classes import Classes, Column, alike, each
 from features.feature import WINDOWS, Need
 from features.places import Places
+from features.windows import proof
 
+ROW = "row"
+"""The column that numbers the rows of a frame: what is worked out of them is put beside them by it."""
 _LEAST_ROWS = 2_500
 """Rows from which a chunk is worth a thread."""
 _LEAST = np.iinfo("int64").min
@@ -201,23 +204,52 @@ def _segments(places: Places, day: np.ndarray, since: np.ndarray, until: np.ndar
     return first, np.where(counts, np.searchsorted(WINDOWS, days - day[:, None]), -1).astype("int8")
 
 
-def beside(frame: pa.Table, parts: Iterable[tuple[Places, Iterable[Column]]], chunks: int) -> pa.Table:
-    """A frame's rows with columns beside them, null where a row has no value, in so many chunks, fewer if they are few.
+def beside(frame: pa.Table, parts: Iterable[tuple[Places, Iterable[Column]]], needs: Sequence[Need], chunks: int) -> pa.Table:
+    """A frame's rows, numbered, with a column a need beside them, filled, in so many chunks, fewer if they are few.
 
-    parts: of some of the lines each, all with the same columns.
+    parts: columns of some of the lines each, in all of them the same.
     """
     frame = frame.combine_chunks()
     made: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def of(name: str) -> tuple[np.ndarray, np.ndarray]:
+        if name not in made:
+            made[name] = np.zeros(frame.num_rows, dtype="int64"), np.zeros(frame.num_rows, dtype=bool)
+        return made[name]
+
     for places, columns in parts:
         for name, values, seen in columns:
-            if name not in made:
-                made[name] = np.zeros(frame.num_rows, dtype="int64"), np.zeros(frame.num_rows, dtype=bool)
-            made[name][0][places.rows] = np.where(seen, values, 0)
-            made[name][1][places.rows] = seen
-    table = {name: frame[name] for name in frame.column_names}
+            of(name)[0][places.rows] = np.where(seen, values, 0)
+            of(name)[1][places.rows] = seen
+    table = {name: frame[name] for name in frame.column_names} | {ROW: pa.array(np.arange(frame.num_rows, dtype="int32"))}
+    _fill({name: of(name)[1] for need in needs for name in (need.column, proof(need).column)}, needs, plain(frame["as_of_day"]))
     for name, (values, seen) in made.items():
-        bits = pa.py_buffer(np.packbits(seen, bitorder="little"))
+        bits = None if seen.all() else pa.py_buffer(np.packbits(seen, bitorder="little"))
         table[name] = pa.Array.from_buffers(pa.int64(), len(values), [bits, pa.py_buffer(values)])
     whole = pa.table(table)
     size = max(_LEAST_ROWS, -(-whole.num_rows // chunks))
     return pa.concat_tables([whole.slice(first, size) for first in range(0, max(1, whole.num_rows), size)])
+
+
+def _fill(seen: dict[str, np.ndarray], needs: Sequence[Need], as_of_day: np.ndarray) -> None:
+    """What `windows.fill` says. seen: of each column, the rows that have a value; the others have 0, which counts from now on."""
+    days, day = np.unique(as_of_day, return_inverse=True)
+
+    def recorded(name: str) -> np.ndarray:
+        """The rows of days on which any row has a value."""
+        there = np.zeros(len(days), dtype=bool)
+        there[day[seen[name]]] = True
+        return there[day]
+
+    zeros = [need for need in needs if need.what.zero]
+    proofs = {name: recorded(name) for name in {proof(need).column for need in zeros if need.what.optional}}
+    for need in zeros:
+        seen[need.column] |= proofs[proof(need).column] if need.what.optional else True
+
+
+def with_columns(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    """A table from `beside` with more columns, in the same chunks. columns: a value for each of its rows."""
+    ends = np.cumsum([0, *map(len, table.column(0).chunks)]).tolist()
+    for name, column in columns.items():
+        table = table.append_column(name, pa.chunked_array([column[low:high] for low, high in pairwise(ends)], column.type))
+    return table

@@ -5,16 +5,21 @@ The frame has hundreds of columns. Grouping a few of them and joining the result
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
 
-from features.engine import Engine
 from features.feature import Feature, PeerNeed
 from features.windows import beside
 
+if TYPE_CHECKING:
+    from features.engine import Engine
+
 _AT = ("line", "as_of_day")
+PASSING = ("peered", "peer_ranks")
+"""The tables that stand behind a frame with peers."""
 
 
 def with_peers(engine: Engine, frame: ir.Table, catalogue: Sequence[Feature]) -> tuple[ir.Table, dict[str, list[str]]]:
@@ -31,12 +36,14 @@ def with_peers(engine: Engine, frame: ir.Table, catalogue: Sequence[Feature]) ->
             name = names.setdefault((need.how, need.by, need.value.op()), f"peers_{len(names)}")
             needs[name] = need
             answers[feature.name].append(name)
-    if not needs:
-        return frame, answers
+    return (engine.with_peers("peered", frame, needs) if needs else frame), answers
+
+
+def by_joins(engine: Engine, frame: ir.Table, needs: Mapping[str, PeerNeed]) -> ir.Table:
+    """See `Engine.with_peers`: groups of a few columns, joined with the whole."""
     groups = sorted({need.by for need in needs.values()})
     # Narrow, so that each statement over it does not go through hundreds of columns first.
-    asked = frame.select(*_AT, *groups, **{name: need.value for name, need in needs.items()})
-    asked = engine.store("peer_values", asked)
+    asked = engine.store("peer_values", frame.select(*_AT, *groups, **{name: need.value for name, need in needs.items()}))
     ranks = {name: need.by for name, need in needs.items() if need.how == "rank"}
     parts = []
     for by in sorted({need.by for need in needs.values() if need.how != "rank"}):
@@ -45,7 +52,7 @@ def with_peers(engine: Engine, frame: ir.Table, catalogue: Sequence[Feature]) ->
     if ranks:
         parts.append((engine.store("peer_ranks", _ranks(asked, ranks)), list(_AT)))
     engine.drop("peer_values")
-    return beside(frame, *parts), answers
+    return beside(frame, *parts)
 
 
 def _sum(value: ir.Value, how: str) -> ir.Value:

@@ -82,7 +82,23 @@ class Query:
         return self.sql
 
 
-Statement = str | Step | Query
+@dataclass(frozen=True)
+class Beside:
+    """What is worked out of the groups of rows that are in memory, to stand beside them: see `groups.within`.
+
+    name: of the rows with it; frame: of the rows. sql: asks for what it is made of.
+    """
+
+    name: str
+    frame: str
+    sql: str
+    asked: Sequence[tuple[str, str, str]]
+
+    def __str__(self) -> str:
+        return self.sql
+
+
+Statement = str | Step | Query | Beside
 """What a program does, one after the other."""
 
 
@@ -115,7 +131,8 @@ def _statement(held: str | dict[str, Any]) -> Statement:
     """A statement as it was written down."""
     if isinstance(held, str):
         return held
-    return Query(**held) if "sql" in held else Step(**held)
+    kind = Beside if "asked" in held else Query if "sql" in held else Step
+    return kind(**held)
 
 
 def _columns(table: ir.Table) -> dict[str, str]:

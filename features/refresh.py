@@ -18,10 +18,11 @@ from data_schemas.settings import Settings
 from features import daily, presence
 from features.catalogue import CATALOGUE, fingerprint
 from features.daily import Kinds
-from features.engine import DuckEngine, Engine, Work, own_folder
+from features.engine import Engine, Work, own_folder
 from features.events import Surroundings, line_versions, of_lines
 from features.feature import LONGEST, Need
 from features.kept import Kept, digest
+from features.local import DuckEngine
 from features.localtime import HOLIDAYS, calendar, kept_calendar
 from features.programs import Place
 from features.spans import between, chunks, spans

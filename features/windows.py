@@ -111,13 +111,16 @@ def beside(frame: ir.Table, *parts: tuple[ir.Table, Sequence[str]]) -> ir.Table:
     return joined.select(frame, *[part[column] for part, keys in parts for column in part.columns if column not in keys])
 
 
-def fill(engine: Engine, frame: ir.Table, needs: list[Need]) -> ir.Table:
+def fill(engine: Engine, frame: ir.Table, needs: Sequence[Need]) -> ir.Table:
     """Makes 0 of "no event" and keeps "not known" missing.
 
-    frame: one row an eligible line and as_of day, stored. A measure from an optional table or column is 0 for a line without
-    events only when some line has a value in the 28 days before as_of; else nobody records it, and it is missing for all.
+    frame: one row an eligible line and as_of day, stored, a column a need; where there is none, there was no event at all. A
+    measure from an optional table or column is 0 for a line without events only when some line has a value in the 28 days before
+    as_of; else nobody records it, and it is missing for all.
     """
-    proofs = sorted({_proof(need).column for need in needs if need.what.optional and need.what.zero})
+    proofs = sorted({proof(need).column for need in needs if need.what.optional and need.what.zero})
+    absent = {need.column: ibis.null("int64") for need in needs if need.column not in frame.columns}
+    frame = frame.mutate(**absent) if absent else frame
     joined = frame
     if proofs:
         counts = frame.group_by("as_of_day").aggregate(**{f"{name}__rows": frame[name].count() for name in proofs})
@@ -128,14 +131,15 @@ def fill(engine: Engine, frame: ir.Table, needs: list[Need]) -> ir.Table:
             continue
         value = joined[need.column]
         if need.what.optional:
-            recorded = joined[f"{_proof(need).column}__rows"] > 0
+            recorded = joined[f"{proof(need).column}__rows"] > 0
             columns[need.column] = ibis.cases((recorded, value.fill_null(0)), else_=value)
         else:
             columns[need.column] = value.fill_null(0)
-    return joined.mutate(**columns)
+    filled = joined.mutate(**columns).select(*frame.columns)
+    return engine.view("filled", filled)
 
 
-def _proof(need: Need) -> Need:
+def proof(need: Need) -> Need:
     """What shows that an optional table or column is recorded: any value in the longest window, new to the line or not."""
     what = need.what
     if isinstance(what, Presence) and what.fresh_of is not None:
@@ -145,4 +149,4 @@ def _proof(need: Need) -> Need:
 
 def with_longest(needs: set[Need]) -> list[Need]:
     """The needs in a fixed order, and what `fill` reads beside each optional one."""
-    return sorted(needs | {_proof(need) for need in needs if need.what.optional}, key=lambda need: need.column)
+    return sorted(needs | {proof(need) for need in needs if need.what.optional}, key=lambda need: need.column)

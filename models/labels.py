@@ -15,7 +15,8 @@ import pandas as pd
 from data_schemas.clock import Clock, day_number
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.engine import Engine, open_local
+from features.engine import Engine
+from features.local import open_local
 from features.localtime import local_day
 
 DELAY_QUANTILE = 0.99

@@ -255,7 +255,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _carriers(lake: Lake, settings: Settings) -> pd.Series:
     """line_id -> carrier, as it stands."""
-    from features.engine import open_local
+    from features.local import open_local
 
     with open_local(settings) as engine:
         rows = lake.read(engine.con, "lines")

@@ -195,7 +195,7 @@ def _known(home: Path, as_of: date | None) -> Iterator[tuple[Known, Settings, da
     with work(home):
         from data_schemas.clock import day_number
         from data_schemas.settings import load_settings
-        from features.engine import open_local
+        from features.local import open_local
         from serving.known import Known
 
         settings = load_settings(home)

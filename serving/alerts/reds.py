@@ -17,7 +17,7 @@ from data_schemas.errors import BadInput
 from data_schemas.home import Home
 from data_schemas.lake import Lake
 from data_schemas.settings import Settings
-from features.engine import open_local
+from features.local import open_local
 from serving.known import Known
 from serving.scored import EARLIER_DAYS, headline_of, horizons_of, scored_days
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from data_schemas.settings import Settings
 from features import presence, tallies
 from features.build import build_features
-from features.engine import DuckEngine, Engine, open_local
+from features.engine import Engine
+from features.local import DuckEngine, open_local
 from features.tallies import Tally
 from tests.features.worlds import merged, random_world
 

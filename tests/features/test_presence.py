@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from data_schemas.settings import Settings
 from features import presence
-from features.engine import open_local
 from features.feature import LONGEST, WINDOWS, Need, Presence
+from features.local import open_local
 
 DAY = 40
 COLUMNS = ("agent_id", "region")

@@ -15,7 +15,7 @@ from data_schemas.settings import Settings
 from features import programs
 from features.build import build_features
 from features.catalogue import CATALOGUE
-from features.engine import DuckEngine
+from features.local import DuckEngine
 from tests.data_schemas import disk
 
 FIRST = 20_500
