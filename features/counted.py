@@ -20,7 +20,6 @@ from features.carried import Block, Held
 from features.classes import Classes, Column, alike, each
 from features.feature import LONGEST, WINDOWS, Need, Presence
 from features.places import Places
-from features.windows import NEVER
 
 _BATCH = 2**16
 """Facts that are worked on together, few enough for a core's cache."""
@@ -39,13 +38,13 @@ def counts(
 ) -> Iterator[Column]:
     """How many values each line met, or freshly met, in windows before each as_of day; see `presence.window_counts`.
 
-    facts: what, line, day, since, before (null: not in the 28 days before), n. odd: what, line, as_of_day, segment, before, n,
-    of what can only be judged there. columns: in the order of their numbers `what`. held: as in `sums`.
+    facts: line, day, sort and n; see `presence.sorted_out`. odd: what, line, as_of_day, segment, before (null: not in the 28 days
+    before) and n, of what can only be judged there. columns: in the order of their numbers `what`. held: as in `sums`.
     """
     facts, odd = places.known(facts), places.known(odd)
     asked = [(need, columns.index(need.what.column)) for need in needs if isinstance(need.what, Presence)]
     earlier = held.of_lines(places.low, places.high) if held is not None else []
-    blocks = [*earlier, *_met(facts, asked, places, threads)]
+    blocks = [*earlier, *_met(facts, len(columns), asked, places, threads)]
     placed = list(each(lambda block: _Counted(block, places), blocks, threads))
 
     def counted(number: int) -> list[Column]:
@@ -67,25 +66,25 @@ def counts(
                 held.keep(block)
 
 
-def _met(facts: pa.Table, asked: Sequence[tuple[Need, int]], places: Places, threads: int) -> list[Block]:
+def _met(facts: pa.Table, columns: int, asked: Sequence[tuple[Need, int]], places: Places, threads: int) -> list[Block]:
     """Facts of values met, by class: those of one count for the same needs (second axis) on the same days."""
     if not facts.num_rows:
         return []
-    days, whats = (pc.min_max(facts[name]).as_py() for name in ("day", "what"))
-    shape = (whats["max"] + 1, days["max"] - days["min"] + 1, LONGEST + 1, LONGEST + 1)
+    days = pc.min_max(facts["day"]).as_py()
+    shape = (days["max"] - days["min"] + 1, columns, LONGEST + 1, LONGEST + 1)
     there = np.zeros(prod(shape), dtype=bool)
     batches = facts.to_batches(_BATCH)
     shares = [batches[part::threads] for part in range(threads) if batches[part::threads]]
 
     def coded(share: list[pa.RecordBatch]) -> list[np.ndarray]:
-        codes = [_code(batch, days["min"], shape) for batch in share]
+        codes = [_code(batch, days["min"], prod(shape[1:])) for batch in share]
         for code in codes:
             there[code] = True
         return codes
 
     codes = list(each(coded, shares, threads))
     kinds = np.flatnonzero(there)
-    what, day, lag, age = np.unravel_index(kinds, shape)
+    day, what, lag, age = np.unravel_index(kinds, shape)
     at, inside = _inside((what, day + days["min"], lag, age), asked, places)
     one, of = alike(at, inside)
     classes = np.zeros(len(there), dtype="uint16" if len(one) <= 2**16 else "int64")
@@ -98,18 +97,10 @@ def _met(facts: pa.Table, asked: Sequence[tuple[Need, int]], places: Places, thr
     return list(each(block, zip(shares, codes, strict=True), threads))
 
 
-def _code(batch: pa.RecordBatch, first: int, shape: Sequence[int]) -> np.ndarray:
-    """What tells when facts count, as one number: the column, the day from the first on, its lag and the age of the day before.
-
-    lag: days until it was known, at the most the longest window, for facts known later never count. age: 0 where not met before.
-    """
-    what, day, since = (plain(batch[name]) for name in ("what", "day", "since"))
-    age = day - plain(batch["before"].fill_null(-NEVER))
-    age[age > LONGEST] = 0
-    code = what.astype("int64")
-    for part, width in zip((day - first, np.clip(since - day, 0, LONGEST), age), shape[1:], strict=True):
-        code *= width
-        code += part
+def _code(batch: pa.RecordBatch, first: int, sorts: int) -> np.ndarray:
+    """What tells when facts count, as one number: the day, from the first on, and the sort, of which there are so many."""
+    code = np.multiply(plain(batch["day"]) - first, sorts, dtype="int64")
+    code += plain(batch["sort"])
     return code
 
 

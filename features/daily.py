@@ -88,7 +88,7 @@ def codes(engine: Engine, kinds: Kinds, met: ir.Table) -> ir.Table:
 def met_before(
     engine: Engine, kinds: Kinds, met: ir.Table, past: ir.Table, numbers: ir.Table, few: Sequence[ir.Table]
 ) -> tuple[ir.Table, ir.Table]:
-    """Facts and odd records of consecutive days. met, past: raw events of these days and of the 28 before.
+    """Facts, as they are kept, and odd records of consecutive days. met, past: raw events of these days and of the 28 before.
 
     few: their few values as numbers (`presence.coded`); none where no column has few.
     """
@@ -103,7 +103,7 @@ def met_before(
         near = _records(past.semi_join(met, column), column, numbers)
         found.append(presence.met_before(engine, label, now, then, near, what=kinds.number(column)))
     facts, odd = zip(*found, strict=True)
-    return _together(facts), _together(odd)
+    return presence.sorted_out(_together(facts)), _together(odd)
 
 
 def _records(raw: ir.Table, column: str, numbers: ir.Table) -> ir.Table:

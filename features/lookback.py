@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING
 import ibis.expr.types as ir
 
 from features.feature import Measure, Need, Presence
-from features.presence import by_snapshot, window_counts
+from features.presence import SORTED, by_snapshot, window_counts
 from features.windows import passing, window_sums
 
 if TYPE_CHECKING:
     from features.engine import Engine
-
-FACTS = ("what", "line", "day", "since", "before", "n")
-"""The columns of facts of values met; see `presence`."""
 
 
 @dataclass(frozen=True)
 class Lookback:
     """The days of an event table that windows reach, as they are kept.
 
-    needs: of this table. tiles: its line-days; met: the values met, facts and odd records; None where there are none. columns: in
-    the order of the numbers by which the values go.
+    needs: of this table. tiles: its line-days; met: values met, facts (`presence.sorted_out`) and odd records; None where there
+    are none. columns: in the order of the numbers by which the values go.
     """
 
     source: str
@@ -69,6 +66,6 @@ class Lookback:
             found["sums"] = engine.view(f"{self.source}_summed", self.tiles.select("line", "day", "since", "until", *names))
         if self.counts and self.met is not None:
             facts, odd = self.met
-            found["facts"] = engine.view(f"{self.source}_counted", facts.select(*FACTS))
+            found["facts"] = engine.view(f"{self.source}_counted", facts.select(*SORTED))
             found["odd"] = engine.view(f"{self.source}_judged", by_snapshot(odd, snapshots))
         return found

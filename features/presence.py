@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _KEYS = ("line", "value")
 _RECORD = (*_KEYS, "day", "known_day", "gone_day")
+SORTED = ("line", "day", "sort", "n")
+"""The columns of facts as they are kept."""
 _PLACED = ("line", "as_of_day", "segment", "before", "n")
 
 
@@ -143,15 +145,39 @@ def _behind(met: ir.Table) -> ir.Table:
     return near.select(*_KEYS, "target", "day", "known_day", "gone_day")
 
 
+def sorted_out(facts: ir.Table) -> ir.Table:
+    """Facts as they are kept: line, day, sort and n. sort: one number for the column, the lag and the age of a fact.
+
+    The lag is how many days later it was known, at the most the longest window, for what is known later never counts; the age is
+    how many days before it the value was met, 0 where it was not.
+    """
+    lag, size = facts.since - facts.day, LONGEST + 1
+    lag = ibis.cases((lag < 0, 0), (lag > LONGEST, LONGEST), else_=lag)
+    age = (facts.day - facts.before).fill_null(0)
+    return facts.mutate(sort=((facts.what * size + lag) * size + age).cast("int32")).select(*SORTED)
+
+
+def _told(facts: ir.Table) -> ir.Table:
+    """What `sorted_out` made one number of, told by the days that it stands for."""
+    size = LONGEST + 1
+    age = facts.sort % size
+    return facts.select(
+        *[name for name in SORTED if name != "sort"],
+        what=(facts.sort // size**2).cast("int32"),
+        since=(facts.day + facts.sort // size % size).cast("int32"),
+        before=ibis.cases((age > 0, facts.day - age)).cast("int32"),
+    )
+
+
 def window_counts(
     engine: Engine, label: str, facts: ir.Table, odd: ir.Table, needs: Sequence[Need], columns: Sequence[str], snapshots: ir.Table
 ) -> list[ir.Table]:
     """How many values each line met, or freshly met, in each window before each as_of.
 
-    facts, odd: from `met_before`. columns: in the order of their numbers `what`. Returns, for each column that is needed, line,
-    as_of_day and a column a need, which are worked out when they are read.
+    facts, odd: from `met_before`, facts `sorted_out`. columns: in the order of their numbers `what`. Returns, for each that is
+    needed, line, as_of_day and a column a need, which are worked out when they are read.
     """
-    until = facts.mutate(until=ibis.literal(NEVER, type="int32"))
+    until = _told(facts).mutate(until=ibis.literal(NEVER, type="int32"))
     judged = by_snapshot(odd, snapshots)
     tables = []
     for what, column in enumerate(columns):

@@ -17,6 +17,7 @@ from features.engine import Engine
 from features.feature import Measure, Need, Presence
 from features.local import DuckEngine, open_local
 from features.lookback import Lookback
+from features.presence import sorted_out
 from features.windows import NEVER
 
 DAYS = st.integers(60, 100)
@@ -148,7 +149,7 @@ def _lookback(engine, tiles, facts, odd):
         ASKED,
         engine.store("tiles", ibis.memtable(_table(told, "line day since until", "calls rings"))),
         (
-            engine.store("facts", ibis.memtable(_table(met, "what line day since before", "n"))),
+            engine.store("facts", sorted_out(ibis.memtable(_table(met, "what line day since before", "n")))),
             engine.store("odd", ibis.memtable(_table(behind, "what line", "value", "target day known_day gone_day"))),
         ),
         ["callee", "region"],

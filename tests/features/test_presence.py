@@ -45,7 +45,8 @@ def counts(rows: pa.Table, thinned: bool) -> tuple[pd.DataFrame, int]:
         codes = presence.codes(engine, "told", len(COLUMNS), met)
         now, then = (presence.coded(part, codes) for part in (met, past))
         facts, odd = presence.met_before(engine, "told", now, then, columns=len(COLUMNS))
-        windows = presence.window_counts(engine, "told", facts, odd, needs, COLUMNS, engine.store("as_of", ibis.memtable(as_of)))
+        facts, days = presence.sorted_out(facts), engine.store("as_of", ibis.memtable(as_of))
+        windows = presence.window_counts(engine, "told", facts, odd, needs, COLUMNS, days)
         frames = [engine.frame(part).set_index(["line", "as_of_day"]) for part in windows]
         return pd.concat(frames, axis=1).sort_index().fillna(0), engine.scalar(past.count())
 
