@@ -49,9 +49,9 @@ class Lookback:
         """Every window of every line that did something in it, in tables with a row a line and as_of day."""
         parts = []
         if self.sums and self.tiles is not None:
-            parts += window_sums(engine, self.source, self.tiles, snapshots, self.sums)
+            parts.append(window_sums(engine, self.source, self.tiles, snapshots, self.sums))
         if self.counts and self.met is not None:
-            parts += window_counts(engine, self.label, *self.met, self.counts, self.columns, snapshots)
+            parts.append(window_counts(engine, self.label, *self.met, self.counts, self.columns, snapshots))
         return parts
 
     def done(self, engine: Engine) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from features.engine import Engine
 
 _AT = ("line", "as_of_day")
-PASSING = ("peered", "peer_ranks")
+PASSING = ("peered", "peer_values")
 """The tables that stand behind a frame with peers."""
 
 
@@ -48,10 +48,9 @@ def by_joins(engine: Engine, frame: ir.Table, needs: Mapping[str, PeerNeed]) -> 
     parts = []
     for by in sorted({need.by for need in needs.values() if need.how != "rank"}):
         sums = {name: _sum(asked[name], need.how) for name, need in needs.items() if need.by == by and need.how != "rank"}
-        parts.append((engine.store(f"peers_by_{by}", asked.group_by("as_of_day", by).aggregate(**sums)), ["as_of_day", by]))
+        parts.append((asked.group_by("as_of_day", by).aggregate(**sums), ["as_of_day", by]))
     if ranks:
-        parts.append((engine.store("peer_ranks", _ranks(asked, ranks)), list(_AT)))
-    engine.drop("peer_values")
+        parts.append((_ranks(asked, ranks), list(_AT)))
     return beside(frame, *parts)
 
 

@@ -26,7 +26,7 @@ _KEYS = ("line", "value")
 _RECORD = (*_KEYS, "day", "known_day", "gone_day")
 SORTED = ("line", "day", "sort", "n")
 """The columns of facts as they are kept."""
-_PLACED = ("line", "as_of_day", "segment", "before", "n")
+_PLACED = ("what", "line", "as_of_day", "segment", "before", "n")
 
 
 def records(events: ir.Table, column: str) -> ir.Table:
@@ -171,29 +171,22 @@ def _told(facts: ir.Table) -> ir.Table:
 
 def window_counts(
     engine: Engine, label: str, facts: ir.Table, odd: ir.Table, needs: Sequence[Need], columns: Sequence[str], snapshots: ir.Table
-) -> list[ir.Table]:
+) -> ir.Table:
     """How many values each line met, or freshly met, in each window before each as_of.
 
-    facts, odd: from `met_before`, facts `sorted_out`. columns: in the order of their numbers `what`. Returns, for each that is
-    needed, line, as_of_day and a column a need, which are worked out when they are read.
+    facts, odd: from `met_before`, facts `sorted_out`. columns: in the order of their numbers `what`. Returns line, as_of_day and
+    a column a need, worked out when it is read.
     """
     until = _told(facts).mutate(until=ibis.literal(NEVER, type="int32"))
-    judged = by_snapshot(odd, snapshots)
-    tables = []
-    for what, column in enumerate(columns):
-        own = [need for need in needs if isinstance(need.what, Presence) and need.what.column == column]
-        if own:
-            placed = spread(until.filter(until.what == what), snapshots).select(*_PLACED)
-            placed = ibis.union(placed, judged.filter(judged.what == what).select(*_PLACED))
-            counts = {need.column: _count(engine, placed, need) for need in own}
-            tables.append(engine.view(f"{label}_{column}", placed.group_by("line", "as_of_day").aggregate(**counts)))
-    return tables
+    placed = ibis.union(spread(until, snapshots).select(*_PLACED), by_snapshot(odd, snapshots).select(*_PLACED))
+    counts = {need.column: _count(engine, placed, need, columns) for need in needs}
+    return engine.view(f"{label}_windows", placed.group_by("line", "as_of_day").aggregate(**counts))
 
 
-def _count(engine: Engine, placed: ir.Table, need: Need) -> ir.IntegerValue:
+def _count(engine: Engine, placed: ir.Table, need: Need, columns: Sequence[str]) -> ir.IntegerValue:
     """Values met in the window and not on an earlier day of it; fresh ones: on no day of the 28 before."""
     assert isinstance(need.what, Presence)
-    inside = placed.segment <= WINDOWS.index(need.days)
+    inside = (placed.what == columns.index(need.what.column)) & (placed.segment <= WINDOWS.index(need.days))
     first = placed.before.isnull()
     if not need.what.fresh:
         first = first | (placed.before < placed.as_of_day - need.days)

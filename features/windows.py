@@ -54,12 +54,11 @@ def _when(facts: ir.Table, snapshots: ir.Table) -> ir.Table:
     return joined.select(*[days[name] for name in _DAYS], snapshots.as_of_day, segment=segment_of(snapshots.as_of_day - days.day))
 
 
-def window_sums(engine: Engine, label: str, facts: ir.Table, snapshots: ir.Table, needs: Sequence[Need]) -> list[ir.Table]:
+def window_sums(engine: Engine, label: str, facts: ir.Table, snapshots: ir.Table, needs: Sequence[Need]) -> ir.Table:
     """The sum or the largest value of each measure needed, over each window before each as_of.
 
-    facts: line, the three days and a column a measure. Returns, for each length of window, line, as_of_day and a column for
-    each need (null: no event), worked out when they are read; then `passing` may go. Facts of days that count in the same windows
-    are added up first, once for all of these.
+    facts: line, the three days and a column a measure. Returns line, as_of_day and a column a need (null: no event), worked out
+    when it is read; then `passing` may go. Facts of days that count in the same windows are added up first, once for all windows.
     """
     when = engine.store(f"{label}_when", _when(facts, snapshots))
     place = when.as_of_day.cast("int64") * len(WINDOWS) + when.segment
@@ -75,15 +74,15 @@ def window_sums(engine: Engine, label: str, facts: ir.Table, snapshots: ir.Table
         ),
     )
     counted = when.join(alike, list(_DAYS)).select("alike", when.as_of_day, when.segment).distinct()
-    parts = []
-    for index, days in enumerate(WINDOWS):
-        own = [need for need in needs if need.days == days]
-        if own:
-            placed = sums.join(counted.filter(counted.segment <= index).select("alike", "as_of_day"), "alike")
-            peaks = {need: need.how == "peak" for need in own}
-            values = {need.column: _added(engine, placed[_held(need.what.name, peak)], peak) for need, peak in peaks.items()}
-            parts.append(engine.view(f"{label}_windows_{days}", placed.group_by("line", "as_of_day").aggregate(**values)))
-    return parts
+    placed = sums.join(counted, "alike")
+
+    def window(need: Need) -> ir.IntegerValue:
+        peak = need.how == "peak"
+        inside = placed.segment <= WINDOWS.index(need.days)
+        return _added(engine, ibis.cases((inside, placed[_held(need.what.name, peak)])), peak)
+
+    windows = placed.group_by("line", "as_of_day").aggregate(**{need.column: window(need) for need in needs})
+    return engine.view(f"{label}_windows", windows)
 
 
 def passing(label: str) -> list[str]:
@@ -124,7 +123,7 @@ def fill(engine: Engine, frame: ir.Table, needs: Sequence[Need]) -> ir.Table:
     joined = frame
     if proofs:
         counts = frame.group_by("as_of_day").aggregate(**{f"{name}__rows": frame[name].count() for name in proofs})
-        joined = beside(frame, (engine.store("recorded", counts), ["as_of_day"]))
+        joined = beside(frame, (counts, ["as_of_day"]))
     columns: dict[str, ir.Value] = {}
     for need in needs:
         if not need.what.zero:

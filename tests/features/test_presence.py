@@ -47,8 +47,8 @@ def counts(rows: pa.Table, thinned: bool) -> tuple[pd.DataFrame, int]:
         facts, odd = presence.met_before(engine, "told", now, then, columns=len(COLUMNS))
         facts, days = presence.sorted_out(facts), engine.store("as_of", ibis.memtable(as_of))
         windows = presence.window_counts(engine, "told", facts, odd, needs, COLUMNS, days)
-        frames = [engine.frame(part).set_index(["line", "as_of_day"]) for part in windows]
-        return pd.concat(frames, axis=1).sort_index().fillna(0), engine.scalar(past.count())
+        frame = engine.frame(windows).set_index(["line", "as_of_day"])
+        return frame.sort_index().fillna(0), engine.scalar(past.count())
 
 
 @how(max_examples=4, deadline=None)
