@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from features.arrays import begins, integers, plain
 from features.classes import each
+from features.inmemory import ROW
 
 
 def within(rows: pa.Table, asked: Sequence[tuple[str, str, str]], threads: int) -> dict[str, pa.Array]:
@@ -17,7 +18,7 @@ def within(rows: pa.Table, asked: Sequence[tuple[str, str, str]], threads: int) 
     rows: row (from 0 on), as_of_day, the columns by which rows are put into groups, and the values asked for. asked: of each
     value its name, how (total, count or rank) and by which column. A group is the rows of one as_of day and value of it.
     """
-    row = plain(rows["row"])
+    row = plain(rows[ROW])
     groups = {by: _Group(rows, by) for by in sorted({by for _, _, by in asked})}
 
     def answered(one: tuple[str, str, str]) -> pa.Array:
