@@ -62,6 +62,7 @@ def test_speed_measures_every_part_and_leaves_nothing(
     for module in (measured, catalogue):
         monkeypatch.setattr(module, "CATALOGUE", few)
     monkeypatch.setattr(measured, "main_job", lambda world, folder: found(9.0, 0.5))  # has tests of its own, and takes a minute
+    monkeypatch.setattr(measured, "_MORNINGS", 1)
     plan = Plan(repeat=1, growth=2, pandas=2)
     told: list[str] = []
     rows = speed(Size(40, 40, 5.0), plan, told.append, tmp_path)
