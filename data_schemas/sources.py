@@ -268,6 +268,13 @@ def threads(con: duckdb.DuckDBPyConnection) -> int:
     return int(found[0]) if found else 1
 
 
+def memory_gb(con: duckdb.DuckDBPyConnection) -> float:
+    """How much memory the engine may take, GB of 2**30 bytes."""
+    found = con.execute("SELECT value FROM duckdb_settings() WHERE name = 'memory_limit'").fetchone()
+    number, unit = str(found[0] if found else "0 bytes").split()
+    return float(number) * 1024.0 ** (["bytes", "KiB", "MiB", "GiB", "TiB"].index(unit) - 3)
+
+
 def first_line(error: Exception) -> str:
     """What an error of the engine says, on one line and short."""
     return str(error).strip().splitlines()[0][:200]

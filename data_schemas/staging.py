@@ -10,17 +10,19 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 
 from data_schemas import checks
 from data_schemas.checks import Plan, Rule, WallClock
 from data_schemas.errors import BadInput, disk_full
-from data_schemas.hashing import CalleeKey, hashed_view, mask_sql, passing_view
+from data_schemas.hashing import CalleeKey, forget, hashed_view, mask_sql, passing_view
 from data_schemas.manifest import WHOLE
 from data_schemas.merge import row_hash
-from data_schemas.sources import REJECT_ERRORS, RawTable, file_list, first_line, quoted, text
+from data_schemas.sources import FILE, REJECT_ERRORS, FileTable, RawTable, file_list, first_line, memory_gb, quoted, text
 from data_schemas.tables import Table
 from data_schemas.watching import watched
 
@@ -28,6 +30,8 @@ _BAD = str(-(2**31))
 """The partition of rows that broke a rule: no local day has that number."""
 BROKEN_LINE = Rule("", "is a broken line (too many or too few fields, or a stray quote)")
 _BROKEN = "broken_lines"
+_ROWS_A_GB = 5_000_000
+"""Rows, for each GB of memory, whose ids it holds however different they are."""
 _IDS_SHARE = 0.4
 """Part of a scan's time that goes into the ids before it."""
 
@@ -84,17 +88,24 @@ def stage(
 
     made = checks.plan(table, columns, wall, raw.describe(), blank)
     personal = tuple(name for name in made.present if table.column(name).personal)
-    # One way after the other, for where memory does not hold the ids.
-    ways = [hashed_view, passing_view] if personal else [lambda *_: view]
-    first = _IDS_SHARE if personal else 0.0
-    for hashed in ways:
+    whole: list[list[str]] = [[]]
+    parts = _parts(con, raw) if personal else []
+    # One way after the other, for where memory does not hold the ids: those of all files, of some at a time, of none.
+    ways = [(hashed_view, whole), (hashed_view, parts), (passing_view, whole)] if personal else [(lambda *_: view, whole)]
+    for hashed, shares in (way for way in ways if way[1]):
         try:
-            with watched(con, lambda done: tell(first * done)):
-                staged = Staged(raw, made, hashed(con, key, view, columns, personal, checks.has_block(table)))
-            con.execute(f"DROP TABLE IF EXISTS {REJECT_ERRORS}")  # broken lines are met again in the scan that counts
-            con.execute("DROP TABLE IF EXISTS reject_scans")
-            with watched(con, lambda done: tell(first + (1 - first) * done)):
-                _scan(con, staged, folder)
+            for number, files in enumerate(shares):
+                own = partial(_share_of, tell, number, len(shares), _IDS_SHARE if personal else 0.0)
+                forget(con)  # what earlier parts, or another way, have left
+                some = _only(con, view, files) if files else view
+                with watched(con, partial(own, True)):
+                    staged = Staged(raw, made, hashed(con, key, some, columns, personal, checks.has_block(table)))
+                con.execute(f"DROP TABLE IF EXISTS {REJECT_ERRORS}")  # broken lines are met again in the scan that counts
+                con.execute("DROP TABLE IF EXISTS reject_scans")
+                with watched(con, partial(own, False)):
+                    _scan(con, staged, folder, number)
+            if shares is parts:
+                staged.view = passing_view(con, key, view, columns, personal, checks.has_block(table))  # for the few rows to show
         except duckdb.OutOfMemoryException:
             shutil.rmtree(folder, ignore_errors=True)
         except duckdb.Error as error:
@@ -107,14 +118,46 @@ def stage(
     raise BadInput(f"{raw.describe()}: does not fit into memory; set memory_gb higher, or deliver it in parts")
 
 
-def _scan(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None:
-    """Write every row, typed and with the rule it breaks, below `folder`, by day."""
+def _parts(con: duckdb.DuckDBPyConnection, raw: RawTable) -> list[list[str]]:
+    """Names of files, some at a time, whose ids memory holds; none where it may hold all, or broken lines are to be counted."""
+    files: dict[str, int] = {}
+    if not isinstance(raw, FileTable) or raw.format != "parquet":
+        return []
+    for path in raw.files:
+        files[path.name] = files.get(path.name, 0) + pq.read_metadata(path).num_rows
+    parts: list[list[str]] = []
+    room, most = 0.0, _ROWS_A_GB * memory_gb(con)
+    for name, rows in files.items():
+        if not parts or rows > room:
+            parts.append([])
+            room = most
+        parts[-1].append(name)
+        room -= rows
+    return parts if len(parts) > 1 else []
+
+
+def _only(con: duckdb.DuckDBPyConnection, view: str, files: list[str]) -> str:
+    """A view of the rows of some files; the others are not read."""
+    some = quoted("some_" + view.strip('"'))
+    names = ", ".join(map(text, files))
+    con.execute(f"CREATE OR REPLACE TEMP VIEW {some} AS SELECT * FROM {view} WHERE {FILE} IN ({names})")
+    return some
+
+
+def _share_of(tell: Callable[[float], None], part: int, parts: int, ids: float, before: bool, done: float) -> None:
+    """Tell how far all is. part, of parts: which is read now; ids: the share of their ids, which come before."""
+    tell((part + (ids * done if before else ids + (1 - ids) * done)) / parts)
+
+
+def _scan(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path, number: int) -> None:
+    """Write every row of a part, typed and with the rule it breaks, below `folder`, by day, beside those of earlier parts."""
     scope = "day" if staged.table.big else "0"
     content = f"{row_hash(staged.table)} AS content"  # what merge tells rows apart by
     part = f"CASE WHEN rule > 0 THEN {_BAD} ELSE {scope} END AS part"
     rows = f"SELECT *, {content}, {part} FROM ({staged.plan.select(staged.view)})"
-    folder.mkdir(parents=True)
-    con.execute(f"COPY ({rows}) TO {text(folder)} (FORMAT parquet, COMPRESSION snappy, PARQUET_VERSION v2, PARTITION_BY (part))")
+    folder.mkdir(parents=True, exist_ok=bool(number))
+    how = f"FORMAT parquet, COMPRESSION snappy, PARQUET_VERSION v2, PARTITION_BY (part), FILENAME_PATTERN '{number}_{{i}}'"
+    con.execute(f"COPY ({rows}) TO {text(folder)} ({how}, OVERWRITE_OR_IGNORE)")
 
 
 def _count(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path) -> None:

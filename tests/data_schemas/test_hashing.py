@@ -8,6 +8,7 @@ import sys
 import unicodedata
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -100,6 +101,40 @@ def test_ids_that_memory_does_not_hold_are_hashed_as_they_pass(tmp_path, monkeyp
     ids = [given[call] for call, *_ in rows]
     assert [(hashed, block) for _, hashed, block in rows] == [*hashed(key, ids)]
     assert sorted((tmp_path / "home" / "lake").rglob("*spill*")) == []
+
+
+@pytest.mark.parametrize("files", [2, 3])
+def test_where_memory_holds_the_ids_of_some_files_they_are_hashed_part_by_part(tmp_path, monkeypatch, files):
+    """The lake is that of one part, rows that broke a rule included; the files after the first are each a part of their own."""
+    world, ways = small(days=12, calls=7), []
+    world["calls"][3]["callee_id"] = None
+    world["calls"][4]["duration_s"] = -1.0
+    load(write(tmp_path / "in", world), tmp_path / "whole", callee_key="k")
+    folder = write(tmp_path / "parts", world)
+    whole = pq.read_table(folder / "calls.parquet")
+    (folder / "calls.parquet").unlink()
+    (folder / "calls").mkdir()
+    for number in range(files):
+        pq.write_table(whole.take(list(range(number, len(whole), files))), folder / "calls" / f"{number}.parquet")
+    parts = hashing.hashed_view
+
+    def first_fails(con, key, view, *more):
+        ways.append(view)
+        if len(ways) == 1:
+            raise duckdb.OutOfMemoryException("full")
+        return parts(con, key, view, *more)
+
+    monkeypatch.setattr(staging, "hashed_view", first_fails)
+    monkeypatch.setattr(staging, "_ROWS_A_GB", 1)
+    load(folder, tmp_path / "home", callee_key="k")
+    assert ways[:-1] == ['"raw_calls"', *['"some_raw_calls"'] * files]
+    found = []
+    for home in ("whole", "home"):
+        columns = "call_id, line_id, started_at, callee_id, callee_block, duration_s, day"
+        rows = duckdb.sql(f"SELECT {columns} FROM '{tmp_path}/{home}/lake/calls/**/*.parquet' ORDER BY call_id").fetchall()
+        kept = duckdb.sql(f"SELECT rule, \"row\" FROM '{tmp_path}/{home}/lake/quarantine/**/*.parquet' ORDER BY ALL").fetchall()
+        found.append((rows, kept))
+    assert found[0] == found[1] and len(found[0][0]) == len(world["calls"]) - 2
 
 
 def test_what_fits_into_memory_in_no_way_says_so(tmp_path, monkeypatch):
