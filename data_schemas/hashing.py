@@ -1,7 +1,8 @@
 """The keyed hash that stands for a personal id: keyed BLAKE2b (RFC 7693), 64 bits, as a signed integer.
 
 Distinct ids are hashed once, in memory; where memory does not hold them, those of some files at a time (`staging`), or the id of
-each row as it passes. Every later step reads the hash. While raw ids are about the engine may not spill, so that none reaches a disk.
+each row as it passes. Every later step reads the hash. While raw ids are about the engine may not spill, so that none reaches a
+disk.
 """
 
 from __future__ import annotations
