@@ -101,6 +101,7 @@ def hashed_view(
     columns: column -> type of the engine. block: adds BLOCK, from the first personal column.
     The raw ids live in tables of the engine until `forget`. duckdb.OutOfMemoryException where they don't fit: see `passing_view`.
     """
+    forget(con)
     workers = threads(con)
     replaced, joins, extra = [], [], ""
     for place, name in enumerate(personal):

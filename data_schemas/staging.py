@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 from data_schemas import checks
 from data_schemas.checks import Plan, Rule, WallClock
 from data_schemas.errors import BadInput, disk_full
-from data_schemas.hashing import CalleeKey, forget, hashed_view, mask_sql, passing_view
+from data_schemas.hashing import CalleeKey, hashed_view, mask_sql, passing_view
 from data_schemas.manifest import WHOLE
 from data_schemas.merge import row_hash
 from data_schemas.sources import FILE, REJECT_ERRORS, FileTable, RawTable, file_list, first_line, memory_gb, quoted, text
@@ -32,6 +31,8 @@ BROKEN_LINE = Rule("", "is a broken line (too many or too few fields, or a stray
 _BROKEN = "broken_lines"
 _ROWS_A_GB = 5_000_000
 """Rows, for each GB of memory, whose ids it holds however different they are."""
+_WHOLE: list[list[str]] = [[]]
+"""A source in one part, which names no files."""
 _IDS_SHARE = 0.4
 """Part of a scan's time that goes into the ids before it."""
 
@@ -88,24 +89,29 @@ def stage(
 
     made = checks.plan(table, columns, wall, raw.describe(), blank)
     personal = tuple(name for name in made.present if table.column(name).personal)
-    whole: list[list[str]] = [[]]
-    parts = _parts(con, raw) if personal else []
-    # One way after the other, for where memory does not hold the ids: those of all files, of some at a time, of none.
-    ways = [(hashed_view, whole), (hashed_view, parts), (passing_view, whole)] if personal else [(lambda *_: view, whole)]
-    for hashed, shares in (way for way in ways if way[1]):
+    block, first = checks.has_block(table), _IDS_SHARE if personal else 0.0
+
+    def scanned(hashed: Callable[..., str], parts: list[list[str]], number: int) -> Staged:
+        """One of the parts: the rows of its files, or of all where it names none."""
+
+        def told(done: float) -> None:
+            tell((number + done) / len(parts))
+
+        rows = _only(con, view, parts[number]) if parts[number] else view
+        with watched(con, lambda done: told(first * done)):
+            staged = Staged(raw, made, hashed(con, key, rows, columns, personal, block))
+        con.execute(f"DROP TABLE IF EXISTS {REJECT_ERRORS}")  # broken lines are met again in the scan that counts
+        con.execute("DROP TABLE IF EXISTS reject_scans")
+        with watched(con, lambda done: told(first + (1 - first) * done)):
+            _scan(con, staged, folder, number)
+        return staged
+
+    for hashed, parts in _ways(con, raw) if personal else [(lambda *_: view, _WHOLE)]:
         try:
-            for number, files in enumerate(shares):
-                own = partial(_share_of, tell, number, len(shares), _IDS_SHARE if personal else 0.0)
-                forget(con)  # what earlier parts, or another way, have left
-                some = _only(con, view, files) if files else view
-                with watched(con, partial(own, True)):
-                    staged = Staged(raw, made, hashed(con, key, some, columns, personal, checks.has_block(table)))
-                con.execute(f"DROP TABLE IF EXISTS {REJECT_ERRORS}")  # broken lines are met again in the scan that counts
-                con.execute("DROP TABLE IF EXISTS reject_scans")
-                with watched(con, partial(own, False)):
-                    _scan(con, staged, folder, number)
-            if shares is parts:
-                staged.view = passing_view(con, key, view, columns, personal, checks.has_block(table))  # for the few rows to show
+            for number in range(len(parts)):
+                staged = scanned(hashed, parts, number)
+            if len(parts) > 1:
+                staged.view = passing_view(con, key, view, columns, personal, block)  # for the few rows to show
         except duckdb.OutOfMemoryException:
             shutil.rmtree(folder, ignore_errors=True)
         except duckdb.Error as error:
@@ -116,6 +122,14 @@ def stage(
             _count(con, staged, folder)
             return staged
     raise BadInput(f"{raw.describe()}: does not fit into memory; set memory_gb higher, or deliver it in parts")
+
+
+def _ways(con: duckdb.DuckDBPyConnection, raw: RawTable) -> Iterator[tuple[Callable[..., str], list[list[str]]]]:
+    """One way after the other, for where memory does not hold the ids: those of all files, of some at a time, of none."""
+    yield hashed_view, _WHOLE
+    if parts := _parts(con, raw):
+        yield hashed_view, parts
+    yield passing_view, _WHOLE
 
 
 def _parts(con: duckdb.DuckDBPyConnection, raw: RawTable) -> list[list[str]]:
@@ -142,11 +156,6 @@ def _only(con: duckdb.DuckDBPyConnection, view: str, files: list[str]) -> str:
     names = ", ".join(map(text, files))
     con.execute(f"CREATE OR REPLACE TEMP VIEW {some} AS SELECT * FROM {view} WHERE {FILE} IN ({names})")
     return some
-
-
-def _share_of(tell: Callable[[float], None], part: int, parts: int, ids: float, before: bool, done: float) -> None:
-    """Tell how far all is. part, of parts: which is read now; ids: the share of their ids, which come before."""
-    tell((part + (ids * done if before else ids + (1 - ids) * done)) / parts)
 
 
 def _scan(con: duckdb.DuckDBPyConnection, staged: Staged, folder: Path, number: int) -> None:
