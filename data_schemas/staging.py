@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
-import pyarrow.parquet as pq
 
 from data_schemas import checks
 from data_schemas.checks import Plan, Rule, WallClock
@@ -29,8 +29,8 @@ _BAD = str(-(2**31))
 """The partition of rows that broke a rule: no local day has that number."""
 BROKEN_LINE = Rule("", "is a broken line (too many or too few fields, or a stray quote)")
 _BROKEN = "broken_lines"
-_ROWS_A_GB = 5_000_000
-"""Rows, for each GB of memory, whose ids it holds however different they are."""
+_IDS_A_GB = 5_000_000
+"""Different ids that each GB of memory holds."""
 _WHOLE: list[list[str]] = [[]]
 """A source in one part, which names no files."""
 _IDS_SHARE = 0.4
@@ -106,48 +106,68 @@ def stage(
             _scan(con, staged, folder, number)
         return staged
 
-    for hashed, parts in _ways(con, raw) if personal else [(lambda *_: view, _WHOLE)]:
-        try:
-            for number in range(len(parts)):
-                staged = scanned(hashed, parts, number)
-            if len(parts) > 1:
-                staged.view = passing_view(con, key, view, columns, personal, block)  # for the few rows to show
-        except duckdb.OutOfMemoryException:
-            shutil.rmtree(folder, ignore_errors=True)
-        except duckdb.Error as error:
-            if disk_full(error):  # of what is written, not of what is read
-                raise
-            raise BadInput(f"{raw.describe()}: not readable to its end ({first_line(error)}); write it anew") from None
-        else:
-            _count(con, staged, folder)
-            return staged
+    with _unreadable_named(raw):
+        for hashed, parts in _ways(con, raw, view, personal) if personal else [(lambda *_: view, _WHOLE)]:
+            try:
+                for number in range(len(parts)):
+                    staged = scanned(hashed, parts, number)
+                if len(parts) > 1:
+                    staged.view = passing_view(con, key, view, columns, personal, block)  # for the few rows to show
+            except duckdb.OutOfMemoryException:
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                _count(con, staged, folder)
+                return staged
     raise BadInput(f"{raw.describe()}: does not fit into memory; set memory_gb higher, or deliver it in parts")
 
 
-def _ways(con: duckdb.DuckDBPyConnection, raw: RawTable) -> Iterator[tuple[Callable[..., str], list[list[str]]]]:
+@contextmanager
+def _unreadable_named(raw: RawTable) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        if disk_full(error):  # of what is written, not of what is read
+            raise
+        raise BadInput(f"{raw.describe()}: not readable to its end ({first_line(error)}); write it anew") from None
+
+
+def _ways(
+    con: duckdb.DuckDBPyConnection, raw: RawTable, view: str, personal: Iterable[str]
+) -> Iterator[tuple[Callable[..., str], list[list[str]]]]:
     """One way after the other, for where memory does not hold the ids: those of all files, of some at a time, of none."""
-    yield hashed_view, _WHOLE
-    if parts := _parts(con, raw):
+    room = _IDS_A_GB * memory_gb(con)
+    parts = _parts(con, raw, room)
+    if len(parts) < 2 or _different(con, view, personal) < room:
+        yield hashed_view, _WHOLE
+    if len(parts) > 1:
         yield hashed_view, parts
     yield passing_view, _WHOLE
 
 
-def _parts(con: duckdb.DuckDBPyConnection, raw: RawTable) -> list[list[str]]:
-    """Names of files, some at a time, whose ids memory holds; none where it may hold all, or broken lines are to be counted."""
-    files: dict[str, int] = {}
+def _different(con: duckdb.DuckDBPyConnection, view: str, columns: Iterable[str]) -> int:
+    """How many different values some columns have, about."""
+    counts = " + ".join(f"approx_count_distinct({quoted(name)})" for name in columns)
+    found = con.execute(f"SELECT {counts} FROM {view}").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _parts(con: duckdb.DuckDBPyConnection, raw: RawTable, room: float) -> list[list[str]]:
+    """Names of files, some at a time, that have so many rows; none where broken lines are to be counted."""
     if not isinstance(raw, FileTable) or raw.format != "parquet":
         return []
-    for path in raw.files:
-        files[path.name] = files.get(path.name, 0) + pq.read_metadata(path).num_rows
+    rows = f"SELECT parse_filename(file_name), num_rows FROM parquet_file_metadata({file_list(raw.files)})"
+    counts: Counter[str] = Counter()
+    for name, count in con.execute(rows).fetchall():
+        counts[name] += count
     parts: list[list[str]] = []
-    room, most = 0.0, _ROWS_A_GB * memory_gb(con)
-    for name, rows in files.items():
-        if not parts or rows > room:
+    left = 0.0
+    for name, count in counts.items():
+        if not parts or count > left:
             parts.append([])
-            room = most
+            left = room
         parts[-1].append(name)
-        room -= rows
-    return parts if len(parts) > 1 else []
+        left -= count
+    return parts
 
 
 def _only(con: duckdb.DuckDBPyConnection, view: str, files: list[str]) -> str:
