@@ -214,6 +214,10 @@ class Run:
         """Keep a text."""
         self._mlflow.log_text(text, name)
 
+    def files(self, folder: Path, name: str) -> None:
+        """Keep the files of a folder below `name`."""
+        self._mlflow.log_artifacts(str(folder), name)
+
     def json(self, value: Any, name: str) -> None:
         """Keep plain data as JSON."""
         self._mlflow.log_dict(value, name)

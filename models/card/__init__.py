@@ -181,10 +181,6 @@ def write(run: Run, home: Home, card: dict[str, Any], version: str, promoted: bo
     card = {**card, "version": version, "promoted": promoted, "why": why}
     pictures = draw(card)
     texts = {**render(card, pictures["dependence"], language), "card.json": json.dumps(card, ensure_ascii=False, sort_keys=True)}
-    for name, text in texts.items():
-        run.text(text, f"card/{name}")
-    for name, picture in pictures.items():
-        run.figure(picture, f"card/{name}.png")
     folder = home.model_card(version).parent
     work = folder.parent / f".{folder.name}-{os.getpid()}-{uuid4().hex[:8]}"
     work.mkdir(parents=True)
@@ -193,6 +189,7 @@ def write(run: Run, home: Home, card: dict[str, Any], version: str, promoted: bo
             (work / name).write_text(text, encoding="utf-8")
         for name, picture in pictures.items():
             picture.savefig(work / f"{name}.png")
+        run.files(work, "card")
         # A number comes again only where the registry was begun anew.
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
