@@ -116,13 +116,16 @@ def stage(
             except duckdb.OutOfMemoryException:
                 shutil.rmtree(folder, ignore_errors=True)
             else:
-                _count(con, staged, folder)
-                return staged
-    raise BadInput(f"{raw.describe()}: does not fit into memory; set memory_gb higher, or deliver it in parts")
+                break
+        else:
+            raise BadInput(f"{raw.describe()}: does not fit into memory; set memory_gb higher, or deliver it in parts")
+    _count(con, staged, folder)
+    return staged
 
 
 @contextmanager
 def _unreadable_named(raw: RawTable) -> Iterator[None]:
+    """What the engine says of a source that it cannot read, in one line."""
     try:
         yield
     except duckdb.Error as error:
@@ -152,10 +155,11 @@ def _different(con: duckdb.DuckDBPyConnection, view: str, columns: Iterable[str]
 
 
 def _parts(con: duckdb.DuckDBPyConnection, raw: RawTable, room: float) -> list[list[str]]:
-    """Names of files, some at a time, that have so many rows; none where broken lines are to be counted."""
+    """Names of files, some at a time, that have at most so many rows (or are one); none where broken lines are to be counted."""
     if not isinstance(raw, FileTable) or raw.format != "parquet":
         return []
-    rows = f"SELECT parse_filename(file_name), num_rows FROM parquet_file_metadata({file_list(raw.files)})"
+    # As the scan names them, and in order: neighbours share ids.
+    rows = f"SELECT parse_filename(file_name), num_rows FROM parquet_file_metadata({file_list(raw.files)}) ORDER BY file_name"
     counts: Counter[str] = Counter()
     for name, count in con.execute(rows).fetchall():
         counts[name] += count

@@ -118,7 +118,7 @@ def test_where_memory_holds_the_ids_of_some_files_they_are_hashed_part_by_part(t
     (folder / "calls.parquet").unlink()
     (folder / "calls").mkdir()
     for number in range(files):
-        pq.write_table(whole.take(list(range(number, len(whole), files))), folder / "calls" / f"{number}.parquet")
+        pq.write_table(whole.take(list(range(number, len(whole), files))), folder / "calls" / f"a\\{number}.parquet")
     parts = hashing.hashed_view
 
     def first_fails(con, key, view, *more):
