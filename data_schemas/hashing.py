@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -23,7 +23,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb.func import FunctionNullHandling, PythonUDFType
 from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 
 from data_schemas.errors import BadInput
 from data_schemas.settings import Settings
@@ -34,10 +33,10 @@ MASK = "#######"
 _DIGIT_RUN = r"\d(?:[ ().-]*\d){6,}"
 """Seven digits or more, also with the marks people set between them."""
 _BYTES = 8
-_BATCH = 100_000
+_BATCH = 500_000
 """Ids hashed at a time."""
-_FEW = 8
-"""Batches below which other processes are not worth starting."""
+_MANY = 200_000
+"""Ids from which on machine code is worth loading, in half a second."""
 _IDS = "ids_of_callees_"
 _HASH, _BLOCK = "hash_of_callee", "block_of_callee"
 _WITH_NULLS = FunctionNullHandling.SPECIAL
@@ -67,21 +66,25 @@ class CalleeKey:
         """The hash of one id."""
         return int(self.hashes(pa.array([value], pa.string()))[0])
 
-    def hashes(self, ids: pa.Array) -> np.ndarray:
-        """The hashes (int64) of ids (texts, no nulls); SPACES around an id do not count."""
-        return self._digests(pc.utf8_trim(ids, SPACES), b"bancast id")
+    def hashes(self, ids: pa.Array, many: bool = False) -> np.ndarray:
+        """The hashes (int64) of ids (texts, no nulls); SPACES around an id do not count. many: worth loading machine code."""
+        return self._digests(pc.utf8_trim(ids, SPACES), b"bancast id", many)
 
-    def blocks(self, ids: pa.Array) -> pa.Array:
+    def blocks(self, ids: pa.Array, many: bool = False) -> pa.Array:
         """The hashes (int64) of numbers without their last two digits; null for ids that are no number of 5 digits or more."""
         if pc.all(pc.ascii_is_decimal(ids)).as_py():  # as most are: a third of the time
             numbers, known = ids, pc.greater_equal(pc.binary_length(ids), 5)
         else:
             numbers = pc.replace_substring_regex(ids, "[-+ ]", "")
             known = pc.match_substring_regex(numbers, "^[0-9]{5,}$")
-        found = self._digests(pc.utf8_slice_codeunits(numbers, 0, -2), b"bancast block")
+        found = self._digests(pc.utf8_slice_codeunits(numbers, 0, -2), b"bancast block", many)
         return pc.if_else(known, pa.array(found), pa.scalar(None, pa.int64()))
 
-    def _digests(self, texts: pa.Array, person: bytes) -> np.ndarray:
+    def _digests(self, texts: pa.Array, person: bytes, many: bool) -> np.ndarray:
+        if many:
+            from data_schemas import blake  # numba takes its time to load
+
+            return blake.digests(self._key, person, texts)
         # Copies of one hash that holds the key already: two thirds of the time that giving each the key takes.
         fresh = hashlib.blake2b(digest_size=_BYTES, key=self._key, person=person).copy
         found = []
@@ -119,7 +122,7 @@ def passing_view(
 ) -> str:
     """The view of `hashed_view`, which hashes the id of each row as it passes: slower, and it holds nothing in memory."""
     forget(con)
-    for name, made in ((_HASH, lambda ids: pa.array(key.hashes(ids))), (_BLOCK, key.blocks)):
+    for name, made in ((_HASH, lambda ids: pa.array(key.hashes(ids, True))), (_BLOCK, lambda ids: key.blocks(ids, True))):
         con.create_function(name, _by_row(made), ["VARCHAR"], "BIGINT", type=PythonUDFType.ARROW, null_handling=_WITH_NULLS)
     texts = {name: as_text(name, columns[name], "v.") for name in personal}
     extra = f", {_BLOCK}({texts[personal[0]]}) AS {BLOCK}" if block else ""
@@ -164,22 +167,19 @@ def _keep(con: duckdb.DuckDBPyConnection, ids: str, made: Iterator[pa.Table]) ->
 
 
 def _hashed(key: CalleeKey, batches: Iterable[pa.RecordBatch], block: bool, workers: int) -> Iterator[pa.Table]:
-    """Ids beside their hashes: raw, hash and, where asked for, block; many by as many processes as there are workers."""
+    """Ids beside their hashes: raw, hash and, where asked for, block; of many, so many batches at a time as there are workers."""
     ids = (batch.column(0).drop_null() for batch in batches)
-    first = list(islice(ids, _FEW))
-    if len(first) < _FEW or workers < 2:
-        yield from (_beside(key, raw, block) for raw in chain(first, ids))
+    first = next(ids, pa.array([], pa.string()))
+    if len(first) < _MANY:
+        yield from (_beside(key, raw, block, False) for raw in chain([first], ids))
         return
-    pool = Parallel(n_jobs=workers, return_as="generator", batch_size=1, pre_dispatch="2*n_jobs", max_nbytes=None)
-    try:
-        yield from pool(delayed(_beside)(key, raw, block) for raw in chain(first, ids))
-    finally:
-        get_reusable_executor().shutdown()
+    pool = Parallel(n_jobs=workers, prefer="threads", return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
+    yield from pool(delayed(_beside)(key, raw, block, True) for raw in chain([first], ids))
 
 
-def _beside(key: CalleeKey, raw: pa.Array, block: bool) -> pa.Table:
-    columns = {"raw": raw, "hash": pa.array(key.hashes(raw))}
-    return pa.table({**columns, "block": key.blocks(raw)} if block else columns)
+def _beside(key: CalleeKey, raw: pa.Array, block: bool, many: bool) -> pa.Table:
+    columns = {"raw": raw, "hash": pa.array(key.hashes(raw, many))}
+    return pa.table({**columns, "block": key.blocks(raw, many)} if block else columns)
 
 
 def load_key(settings: Settings, home: Path) -> CalleeKey:

@@ -5,17 +5,16 @@ Numba compiles them when they are first needed, in seconds, and keeps the result
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
-import numba
 import numpy as np
 import pyarrow as pa
 from numba import types
 
+from data_schemas.compiled import compiled
 from features.arrays import begins, integers, packed, plain
 from features.feature import LONGEST
 from features.tallies import FIGURES, figured
@@ -33,17 +32,7 @@ _Out = types.Array(types.int64, 1, "C")
 _Table = types.Array(types.int64, 2, "C")
 
 
-def _compiled(signature: Any) -> Callable[[Any], Any]:
-    def compiled(function: Any) -> Any:
-        try:
-            return numba.njit(signature, nogil=True, cache=True)(function)
-        except RuntimeError:  # no folder to keep it in
-            return numba.njit(signature, nogil=True)(function)
-
-    return compiled
-
-
-@_compiled(types.void(_Out, types.int64, types.int64, _Table, types.int64))
+@compiled(types.void(_Out, types.int64, types.int64, _Table, types.int64))
 def _told(values, n, often, out, group):  # type: ignore[no-untyped-def]
     """Puts n values in order and tells of each run of equal ones."""
     if n > _SHORT:
@@ -69,7 +58,7 @@ def _told(values, n, often, out, group):  # type: ignore[no-untyped-def]
     out[0, group], out[1, group], out[2, group], out[3, group] = different, most, frequent, shared
 
 
-@_compiled(
+@compiled(
     types.void(_Integers, _Integers, _Integers, types.int64, types.int64, types.int64, _Integers, _Flags, types.int64, _Table)
 )
 def _tally(begins, ends, groups, low, high, longest, value, valid, often, out):  # type: ignore[no-untyped-def]
@@ -85,7 +74,7 @@ def _tally(begins, ends, groups, low, high, longest, value, valid, often, out): 
         _told(values, n, often, out, group)
 
 
-@_compiled(
+@compiled(
     types.void(
         _Integers, _Integers, _Integers, types.int64, types.int64, types.int64, _Integers, _Integers, _Flags, types.int64, _Table
     )
@@ -170,7 +159,7 @@ def tally(events: pa.Table, threads: int, keys: Sequence[str], tallies: Sequence
     return [pa.table(found)]
 
 
-@_compiled(
+@compiled(
     types.UniTuple(types.int64, 2)(
         *(_Integers, _Integers, _Integers, types.int64, types.int64, types.int64),
         *(_Integers, _Days, types.int64, _Days, types.int64, _Flags, _Flags, types.int64, _Out, _Table, _Out),

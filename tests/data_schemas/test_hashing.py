@@ -39,6 +39,19 @@ def test_an_id_is_hashed_by_keyed_blake2b_of_its_text(secret, value):
     assert CalleeKey(secret).hash(value) == int.from_bytes(digest, "big", signed=True)
 
 
+@settings(deadline=None)  # loads machine code
+@example(secret=b"k", values=["", *("7" * length for length in (127, 128, 129, 256, 257))], skip=1)
+@given(
+    secret=st.binary(min_size=1, max_size=100),
+    values=st.lists(st.text("0123456789 -é中", max_size=300), max_size=6),
+    skip=st.integers(0, 3),
+)
+def test_many_ids_are_hashed_in_machine_code_as_one_is(secret, values, skip):
+    key, ids = CalleeKey(secret), texts(values)[skip:]
+    assert key.hashes(ids, True).tolist() == key.hashes(ids).tolist()
+    assert key.blocks(ids, True) == key.blocks(ids)
+
+
 def test_numbers_that_differ_in_their_last_two_digits_share_a_block_and_no_hash():
     key = CalleeKey(b"k")
     values = ["13800130001", "138-0013 0099", "+13800130042", "13800130100", "1234", "alice", ""]
@@ -67,10 +80,10 @@ def test_the_view_gives_each_row_the_hash_of_its_id(values):
     assert got == [(key.hash(value), key.blocks(texts([value]))[0].as_py()) if value else (None, None) for value in clean]
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_ids_of_many_batches_are_hashed_alike_by_one_process_and_by_several(monkeypatch, threads):
+@pytest.mark.parametrize(("threads", "many"), [(1, 2000), (2, 2000), (2, 3000)])
+def test_ids_of_many_batches_are_hashed_alike_by_one_thread_and_by_several(monkeypatch, threads, many):
     monkeypatch.setattr(hashing, "_BATCH", 2048)
-    monkeypatch.setattr(hashing, "_FEW", 3)
+    monkeypatch.setattr(hashing, "_MANY", many)
     con, key, count = duckdb.connect(config={"threads": threads}), CalleeKey(b"k"), 20_000
     con.execute(f"CREATE TEMP VIEW raw AS SELECT '138' || lpad(range::VARCHAR, 8, '0') AS callee_id FROM range({count})")
     view = hashed_view(con, key, "raw", {"callee_id": "VARCHAR"}, ("callee_id",), True)
