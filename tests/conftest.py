@@ -24,26 +24,38 @@ for name in [name for name in os.environ if name.startswith("BANCAST_")] + ["PRE
 # Expressions of features are hundreds of thousands of small objects: looking through all modules after every few of them
 # takes a tenth of the time.
 gc.set_threshold(100_000, 50, 100)
-TOGETHER = ("tests/pipelines/",)
-"""Folders whose tests stay in one process: they share a server and a home."""
-FIRST = (*TOGETHER, "tests/features/test_spark.py", "tests/serving/report/")
+SPARK = ("tests/features/test_spark.py", "tests/pipelines/test_files.py", "tests/models/test_distributed.py")
+"""Files whose tests stay in one process: they share a Java machine, and what it has compiled."""
+PIPELINES = ("tests/pipelines/",)
+"""The same of tests that share a server and a home."""
+FIRST = (*PIPELINES, *SPARK, "tests/serving/report/")
 """What takes longest, to be begun first."""
 
 
+def _group(nodeid: str) -> tuple[str, ...]:
+    """The tests that one belongs to, beside those of its file; empty where it belongs to no others."""
+    return next((group for group in (SPARK, PIPELINES) if nodeid.startswith(group)), ())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first."""
-    items.sort(key=lambda item: next((place for place, path in enumerate(FIRST) if item.nodeid.startswith(path)), len(FIRST)))
+    """The longest first, groups in one piece."""
+
+    def turn(item: pytest.Item) -> int:
+        places = _group(item.nodeid) or (item.nodeid,)
+        return next((turn for turn, path in enumerate(FIRST) if places[0].startswith(path)), len(FIRST))
+
+    items.sort(key=turn)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """With `--dist loadfile`, a file stays in one process, and so does a folder of TOGETHER."""
+    """With `--dist loadfile`, a file stays in one process, and so does a group."""
     from xdist.scheduler import LoadFileScheduling
 
-    class ByFolder(LoadFileScheduling):
+    class ByGroup(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return next((folder for folder in TOGETHER if nodeid.startswith(folder)), super()._split_scope(nodeid))
+            return next(iter(_group(nodeid)), super()._split_scope(nodeid))
 
-    return ByFolder(config, log) if config.getvalue("dist") == "loadfile" else None
+    return ByGroup(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
