@@ -71,14 +71,16 @@ class Clock:
 
         step = timedelta(days=7)
         moment = first.astimezone(UTC) - step
-        pairs = [((moment - _UTC_EPOCH) // MICROSECOND, offset(moment) // MICROSECOND)]
+        now = offset(moment)
+        pairs = [((moment - _UTC_EPOCH) // MICROSECOND, now // MICROSECOND)]
         while moment < last:
             following = moment + step
-            if offset(following) != offset(moment):
+            later = offset(following)
+            if later != now:
                 low, high = moment, following
                 while high - low > timedelta(seconds=1):  # transitions fall on whole seconds
                     middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
-                    low, high = (middle, high) if offset(middle) == offset(moment) else (low, middle)
+                    low, high = (middle, high) if offset(middle) == now else (low, middle)
                 pairs.append(((high - _UTC_EPOCH) // MICROSECOND, offset(high) // MICROSECOND))
-            moment = following
+            moment, now = following, later
         return pairs

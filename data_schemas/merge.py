@@ -108,20 +108,20 @@ class Scope:
     def merge(self, con: duckdb.DuckDBPyConnection) -> Changes:
         """Compare, and write what the scope holds from now on."""
         changes = Changes()
-        sums = self._take(con, changes)
-        fresh = [(source, (rows, int(content))) for source, rows, content in sums if (rows, int(content)) not in self.seen]
-        if not fresh:
+        given, sums = self._take(con, changes)
+        new = [(source, (rows, int(content))) for source, rows, content in sums if (rows, int(content)) not in self.seen]
+        if not new:
             changes.unchanged = changes.rows
             return changes
-        numbers = ", ".join(f"({text(source)}, {_fragment(sums)})" for source, sums in fresh)
-        con.execute(
-            "CREATE OR REPLACE TEMP VIEW fresh AS SELECT given.*, CAST(number AS BIGINT) AS fragment "
-            f"FROM given JOIN (VALUES {numbers}) f(source, number) USING (source)"
-        )
-        changes.fragments = [sums for _, sums in fresh]
-        changes.added = sum(rows for _, (rows, _) in fresh)
+        numbers = ", ".join(f"({text(source)}, {_fragment(sums)})" for source, sums in new)
+        fragments = f"(VALUES {numbers}) f(source, number)"
+        fresh = f"(SELECT g.*, CAST(number AS BIGINT) AS fragment FROM {given} g JOIN {fragments} USING (source))"
+        changes.fragments = [sums for _, sums in new]
+        changes.added = sum(rows for _, (rows, _) in new)
         changes.unchanged = changes.rows - changes.added
-        if self.live:
+        if self.live:  # views, which take as long as a small day does
+            con.execute(f"CREATE OR REPLACE TEMP VIEW given AS FROM {given}")
+            con.execute(f"CREATE OR REPLACE TEMP VIEW fresh AS FROM {fresh}")
             con.execute(
                 "CREATE OR REPLACE TEMP TABLE live AS SELECT *, "
                 f"{row_hash(self.table)} AS content FROM read_parquet({file_list(self.live)}, hive_partitioning = false)"
@@ -136,42 +136,40 @@ class Scope:
             changes.rewritten = True
             self._write(con, changes, f"(SELECT {self._columns()} FROM live UNION ALL SELECT {self._columns()} FROM fresh)")
         else:
-            self._write(con, changes, "fresh", "content")
+            self._write(con, changes, fresh, "content")
         return changes
 
-    def _take(self, con: duckdb.DuckDBPyConnection, changes: Changes) -> list[tuple[str, int, int]]:
-        """The rows of the input as `given`, each version of a key once; of each source its rows and their sum of contents.
+    def _take(self, con: duckdb.DuckDBPyConnection, changes: Changes) -> tuple[str, list[tuple[str, int, int]]]:
+        """SQL of the rows of the input, each version of a key once; of each source its rows and their sum of contents.
 
         Rows of one key and one content: one stays. Of other contents that became known at the same time (or say
         nothing about it) the fullest stays, then the one with the greatest hash, so that no order matters; those
         known at different times are successive versions.
         """
         rows = f"read_parquet({file_list(self.staged)}, hive_partitioning = false)"
-        con.execute(f"CREATE OR REPLACE TEMP VIEW input AS SELECT *, NULL::INTEGER AS gone_day FROM {rows}")
+        given = f"(SELECT *, NULL::INTEGER AS gone_day FROM {rows})"
         taken, keys, content, one, other = con.execute(
-            f"SELECT count(*), count(DISTINCT hash({self._key})), sum(content), min(source), max(source) FROM input"
+            f"SELECT count(*), count(DISTINCT hash({self._key})), sum(content), min(source), max(source) FROM {given}"
         ).fetchall()[0]
-        once = "input"
         if taken > keys:
-            once = "single"
             told = quoted(self.table.knowledge_time) if self.table.knowledge_time else "NULL"
             full = " + ".join(f"({quoted(name)} IS NOT NULL)::INTEGER" for name in self.table.names)
             con.execute(
                 "CREATE OR REPLACE TEMP TABLE single AS "
-                f"WITH one AS (FROM input QUALIFY row_number() OVER (PARTITION BY {self._key}, content ORDER BY source) = 1), "
+                f"WITH one AS (FROM {given} QUALIFY row_number() OVER (PARTITION BY {self._key}, content ORDER BY source) = 1), "
                 f"best AS (FROM one QUALIFY row_number() OVER (PARTITION BY {self._key}, {told} "
                 f"ORDER BY known_at DESC, {full} DESC, content DESC) = 1) "
                 f"SELECT * REPLACE (lead(known_day) OVER (PARTITION BY {self._key} ORDER BY known_at, content) AS gone_day) "
                 "FROM best"
             )
-        con.execute(f"CREATE OR REPLACE TEMP VIEW given AS FROM {once}")
-        if once == "input" and one == other:  # a file a day, as most exports are: told already
-            sums = [(one, taken, content)]
-        else:
-            sums = con.execute("SELECT source, count(*), sum(content) FROM given GROUP BY source ORDER BY source").fetchall()
+            given = "single"
+        elif one == other:  # a file a day, as most exports are: told already
+            changes.rows = taken
+            return given, [(one, taken, content)]
+        sums = con.execute(f"SELECT source, count(*), sum(content) FROM {given} GROUP BY source ORDER BY source").fetchall()
         changes.rows = sum(rows for _, rows, _ in sums)
         changes.duplicates = taken - changes.rows
-        return sums
+        return given, sums
 
     def _compare(self, con: duckdb.DuckDBPyConnection, changes: Changes, sources: list[str]) -> None:
         """The versions from now on, as `merged`; sources: those of the input's rows."""
