@@ -41,7 +41,7 @@ _BLOCK = 128
 """Bytes that are mixed in at a time."""
 _ROUNDS = 12
 _STEPS = 10
-_8, _16, _24, _32, _40, _48, _63, _1 = (np.uint64(bits) for bits in (8, 16, 24, 32, 40, 48, 63, 1))
+_16, _24, _32, _63, _64 = (np.uint64(bits) for bits in (16, 24, 32, 63, 64))
 _ALL = np.uint64(2**64 - 1)
 
 _Words = types.Array(types.uint64, 1, "C")
@@ -51,20 +51,22 @@ _Bytes = types.Array(types.uint8, 1, "C", readonly=True)
 
 
 @numba.njit(inline="always")
+def _turned(word, bits):  # type: ignore[no-untyped-def]
+    """A word whose last bits have become its first."""
+    return (word >> bits) | (word << (_64 - bits))
+
+
+@numba.njit(inline="always")
 def _mixed(a, b, c, d, x, y):  # type: ignore[no-untyped-def]
     """The function G of section 3.1."""
     a = a + b + x
-    d ^= a
-    d = (d >> _32) | (d << _32)
+    d = _turned(d ^ a, _32)
     c = c + d
-    b ^= c
-    b = (b >> _24) | (b << _40)
+    b = _turned(b ^ c, _24)
     a = a + b + y
-    d ^= a
-    d = (d >> _16) | (d << _48)
+    d = _turned(d ^ a, _16)
     c = c + d
-    b ^= c
-    b = (b >> _63) | (b << _1)
+    b = _turned(b ^ c, _63)
     return a, b, c, d
 
 

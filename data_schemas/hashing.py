@@ -170,11 +170,9 @@ def _hashed(key: CalleeKey, batches: Iterable[pa.RecordBatch], block: bool, work
     """Ids beside their hashes: raw, hash and, where asked for, block; of many, so many batches at a time as there are workers."""
     ids = (batch.column(0).drop_null() for batch in batches)
     first = next(ids, pa.array([], pa.string()))
-    if len(first) < _MANY:
-        yield from (_beside(key, raw, block, False) for raw in chain([first], ids))
-        return
-    pool = Parallel(n_jobs=workers, prefer="threads", return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
-    yield from pool(delayed(_beside)(key, raw, block, True) for raw in chain([first], ids))
+    many = len(first) >= _MANY
+    pool = Parallel(workers if many else 1, prefer="threads", return_as="generator", batch_size=1, pre_dispatch="2*n_jobs")
+    yield from pool(delayed(_beside)(key, raw, block, many) for raw in chain([first], ids))
 
 
 def _beside(key: CalleeKey, raw: pa.Array, block: bool, many: bool) -> pa.Table:

@@ -28,23 +28,19 @@ SPARK = ("tests/features/test_spark.py", "tests/pipelines/test_files.py", "tests
 """Files whose tests stay in one process: they share a Java machine, and what it has compiled."""
 PIPELINES = ("tests/pipelines/",)
 """The same of tests that share a server and a home."""
-FIRST = (*PIPELINES, *SPARK, "tests/serving/report/")
+FIRST = (PIPELINES[0], SPARK[0], "tests/serving/report/")
 """What takes longest, to be begun first."""
 
 
-def _group(nodeid: str) -> tuple[str, ...]:
-    """The tests that one belongs to, beside those of its file; empty where it belongs to no others."""
-    return next((group for group in (SPARK, PIPELINES) if nodeid.startswith(group)), ())
+def _scope(nodeid: str) -> str:
+    """What the tests of one process have in common: the first place of a group, or else a file."""
+    return next((group[0] for group in (SPARK, PIPELINES) if nodeid.startswith(group)), nodeid.split("::")[0])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, groups in one piece."""
-
-    def turn(item: pytest.Item) -> int:
-        places = _group(item.nodeid) or (item.nodeid,)
-        return next((turn for turn, path in enumerate(FIRST) if places[0].startswith(path)), len(FIRST))
-
-    items.sort(key=turn)
+    scopes = {item: _scope(item.nodeid) for item in items}
+    items.sort(key=lambda item: next((turn for turn, path in enumerate(FIRST) if scopes[item].startswith(path)), len(FIRST)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
@@ -53,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class ByGroup(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return next(iter(_group(nodeid)), super()._split_scope(nodeid))
+            return _scope(nodeid)
 
     return ByGroup(config, log) if config.getvalue("dist") == "loadfile" else None
 
